@@ -1,0 +1,83 @@
+# nante — build. Everything that is not building is a script this file only names.
+#
+#   make            build/nante           development build (glibc)
+#   make static     build/static/nante    the product (static-pie, musl, stripped)
+#   make asan       build/asan/nante      AddressSanitizer + UBSan
+#   make test       tests/run             (make test ARGS="unit jinja" for a part)
+#   make V=1        show the commands
+
+.DEFAULT_GOAL := all
+CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nante
+ARCH    ?= $(shell uname -m)
+VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),$(file <VERSION),unknown)
+Q       := $(if $(V),,@)
+
+SRC  := $(wildcard src/*.c src/*/*.c)
+HDR  := $(wildcard src/*.h src/*/*.h)
+PKGS := libcurl jansson libssh2 yaml-0.1 libpcre2-8 libarchive libcrypto
+
+STD   := -std=c17 -D_GNU_SOURCE -Isrc
+WARN  := -Wall -Wextra -Wpedantic -Wconversion -Werror
+FLAGS := $(STD) $(WARN) -fno-strict-aliasing -fstack-protector-strong -g $(CFLAGS)
+LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
+PKGINC = $(shell pkg-config --cflags $(PKGS))
+
+# What `git describe` says changes with every commit; only the file that shows it may rebuild.
+$(shell mkdir -p build; echo '$(VERSION)' | cmp -s - build/version || echo '$(VERSION)' >build/version)
+
+# variant(NAME, directory, compiler, flags, libraries, linker flags)
+define variant
+$(1)_OBJ := $$(SRC:src/%.c=$(2)/obj/%.o)
+$(2)/obj/%.o: src/%.c
+	$(Q)mkdir -p $$(@D)
+	$(if $(V),,@echo "CC  $$@";) $(3) $(4) $$(VERSION_FLAG) -MMD -MP -c -o $$@ $$<
+$(2)/obj/main.o: VERSION_FLAG = -DNANTE_VERSION='"$$(VERSION)"'
+$(2)/obj/main.o: build/version
+$(2)/nante: $$($(1)_OBJ)
+	$(if $(V),,@echo "LD  $$@";) $(3) $(4) $(6) -o $$@ $$^ $(5)
+-include $$($(1)_OBJ:.o=.d)
+endef
+
+DEPS   := $(CACHE)/musl-$(ARCH)-$(shell sha256sum tools/musl-deps.sh | cut -c1-12)
+STATIC := -ffunction-sections -fdata-sections -fPIE
+SLINK  := -static-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,stack-size=1048576
+ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+$(eval $(call variant,DEV,build,$$(CC),$$(FLAGS) -O2 $$(PKGINC),$$(LIBS),))
+$(eval $(call variant,ASAN,build/asan,$$(CC),$$(FLAGS) -O1 $$(ASAN) $$(PKGINC),$$(LIBS),))
+$(eval $(call variant,STATIC,build/static,$$(MUSL_CC),$$(FLAGS) -O2 $$(STATIC),$$$$(tools/musl-deps.sh --flags $$(DEPS)),$$(SLINK)))
+
+CROSS   := $(filter-out $(shell uname -m),$(ARCH))
+MUSL_CC := $(if $(CROSS),REALGCC=$(CROSS)-linux-gnu-gcc )$(DEPS)/bin/musl-gcc
+$(STATIC_OBJ): | $(DEPS)/.done
+$(DEPS)/.done:
+	$(Q)JOBS=$(JOBS) tools/musl-deps.sh $(DEPS) $(ARCH)
+
+# ---- unit tests: every tests/unit/test_X.c is a program of its own over the whole library
+
+LIB_OBJ   := $(filter-out build/asan/obj/main.o build/asan/obj/run.o build/asan/obj/report.o,$(ASAN_OBJ))
+UNIT      := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/test_*.c))
+build/unit/libnante.a: $(LIB_OBJ)
+	$(Q)rm -f $@; ar rcs $@ $^
+build/unit/%: tests/unit/%.c build/unit/libnante.a
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "CC  $@";) $(CC) $(FLAGS) -O1 $(ASAN) $(PKGINC) -Itests/unit -MMD -MP -MF $@.d -o $@ $< build/unit/libnante.a $(LIBS) -lcmocka
+-include $(UNIT:=.d)
+
+.PHONY: all static asan deps unit test demo lab lab-down lint fuzz bench image format clean
+all: $(if $(wildcard src/main.c),build/nante,$(DEV_OBJ))
+static: build/static/nante
+asan: build/asan/nante
+deps: $(DEPS)/.done
+unit: $(UNIT)
+
+test:;     $(Q)tests/run $(ARGS)
+demo:;     $(Q)tests/demo $(ARGS)
+lab:;      $(Q)tests/lab/lab up $(ARGS)
+lab-down:; $(Q)tests/lab/lab down $(ARGS)
+lint:;     $(Q)tests/lint/run $(ARGS)
+fuzz:;     $(Q)tests/fuzz/run $(ARGS)
+bench:;    $(Q)tests/bench/run $(ARGS)
+image:;    $(Q)tests/image $(ARGS)
+format:;   $(Q)clang-format -i $(SRC) $(HDR) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
+clean:;    $(Q)rm -rf build
