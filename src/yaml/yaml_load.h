@@ -1,0 +1,36 @@
+/*
+ * yaml - a YAML 1.1 text as values, every one with its origin. libyaml parses; the schema is PyYAML's
+ * (yes/no/on/off, octal 0NNN, 1_000, merge keys), as Ansible reads files.
+ */
+#ifndef YAML_YAML_LOAD_H
+#define YAML_YAML_LOAD_H
+#include "base/val.h"
+
+/*
+ * All documents of TEXT as a list in *RET (an empty text gives an empty list). SRC is its id in the sources.
+ * Errors (ERR_USER) carry the origin: syntax, unknown tags, duplicate keys are warned about through WARN
+ * (ctx, origin, text; may be NULL) because Ansible lets the last one win.
+ * !unsafe marks the value unsafe; !vault is refused with a hint.
+ */
+struct yaml_opts {
+	void (*warn)(void *ctx, struct origin at, const char *msg);
+	void *ctx;
+};
+
+bool yaml_load_all(struct arena *a, struct str text, uint32_t src, const struct yaml_opts *opts, struct val **ret,
+		   struct err *err);
+/* The single document of TEXT; VAL_NULL for an empty one. */
+bool yaml_load(struct arena *a, struct str text, uint32_t src, const struct yaml_opts *opts, struct val **ret,
+	       struct err *err);
+
+struct yaml_style {
+	int indent;	   /* spaces per level; PyYAML's default is 2 */
+	int width;	   /* fold plain and quoted scalars beyond it; PyYAML's default is 80; 0: never */
+	bool sort_keys;	   /* Ansible's to_yaml and to_nice_yaml sort by default */
+	bool flow;	   /* PyYAML's default_flow_style=None (to_yaml): leaf collections in flow style */
+	bool unicode;	   /* allow_unicode */
+};
+
+/* Byte for byte what PyYAML's dump (through Ansible's AnsibleDumper) writes, with the newline at the end. */
+void yaml_dump(const struct val *v, struct yaml_style style, struct buf *out);
+#endif
