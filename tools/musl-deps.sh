@@ -71,32 +71,24 @@ fetch() { # SUITES: the newest source of every package, checked against Debian's
 	Dir::State "$apt"; Dir::State::status "$apt/status"; Dir::Cache "$apt";
 	APT::Sandbox::User "root"; Acquire::Languages "none"; Acquire::Retries "3";
 	X
-	export APT_CONFIG=$apt/conf
-	apt-get -qq update
 	# shellcheck disable=SC2086
-	(cd "$src" && rm -rf ./* && apt-get -qq source --download-only $SOURCES)
-	unset APT_CONFIG
-}
-
-unpack() {
-	local dsc
-	cd "$src"
-	for dsc in *.dsc; do dpkg-source --no-check -x "$dsc"; done
-	# Debian's patches touch configure.ac and Makefile.am: age those, so that make does not
-	# want to rerun automake over the shipped configure, which is still good.
-	find . \( -name Makefile.am -o -name configure.ac -o -name '*.m4' \) -exec touch -d 2020-01-01 {} +
-	ls ./*.dsc >"$prefix/versions"
-	rm -f ./*.tar.* ./*.asc
+	(
+		export APT_CONFIG=$apt/conf
+		cd "$src" && rm -rf ./* && apt-get -qq update && apt-get -qq source --download-only $SOURCES
+	)
 }
 
 if [ ! -e "$src/.ok" ]; then
 	# A mirror may lack the security archive's sources; the point release is then what there is.
 	fetch trixie trixie-security 2>"$log/apt" || { say "no trixie-security sources, taking the point release"; fetch trixie; }
-	(unpack) >"$log/unpack" 2>&1 || { tail -20 "$log/unpack" >&2; exit 1; }
 	touch "$src/.ok"
 fi
 
-dir() { local d; d=$(echo "$src/$1"-[0-9]*/); [ -d "$d" ] && echo "$d"; }
+dir() { # NAME: its unpacked source, with a slash at the end
+	local d; d=$(echo "$src/$1"-[0-9]*/)
+	[ -d "$d" ] || { echo "no source of $1" >&2; return 1; }
+	echo "$d"
+}
 
 step() { # NAME: run build_NAME in a directory of its own, once
 	local rc=0
@@ -108,10 +100,22 @@ step() { # NAME: run build_NAME in a directory of its own, once
 	touch "$prefix/.done-$1"; say "$1"
 }
 
+build_sources() {
+	local dsc
+	cd "$src"; rm -rf ./*/
+	for dsc in *.dsc; do dpkg-source --no-check -x "$dsc"; done
+	# Debian's patches touch configure.ac and Makefile.am: age those, so that make does not
+	# want to rerun automake over the shipped configure, which is still good.
+	find . \( -name Makefile.am -o -name configure.ac -o -name '*.m4' \) -exec touch -d 2020-01-01 {} +
+	printf '%s\n' *.dsc >"$prefix/versions"
+}
+step sources
+
 # ---- musl, and the compiler wrapper that everything after it uses
 
 build_musl() {
-	CC=${tool}gcc "$(dir musl)configure" --prefix="$prefix" --syslibdir="$prefix/lib" --target="$arch-linux-musl" \
+	local d; d=$(dir musl)
+	CC=${tool}gcc "${d}configure" --prefix="$prefix" --syslibdir="$prefix/lib" --target="$arch-linux-musl" \
 		--disable-shared --enable-wrapper=gcc CROSS_COMPILE="$tool" CFLAGS="$opt"
 	make -j"$jobs"; make install
 	# Only the kernel's headers are linked in. The whole of /usr/include would let glibc's
