@@ -1,10 +1,10 @@
 /*
  * proto - the frames between controller and agent, and what the engine asks of a link to a host.
  *
- * A frame: u32 length (big endian, of what follows), u8 type, u32 id (big endian), payload. Payloads are compact
- * JSON except BLOB's, which is a 32-byte sha256 followed by raw bytes. Unknown types and lengths over
- * PROTO_FRAME_MAX are protocol errors. Ids are chosen by the controller, rising from 1; the agent answers with the
- * request's id. Several tasks may be outstanding on a link; the agent runs them in order.
+ * A frame: u32 length (big endian, of what follows), u8 type, u32 id (big endian), payload. Payloads are
+ * compact JSON except BLOB's, which is a 32-byte sha256 followed by raw bytes. Unknown types and lengths over
+ * PROTO_FRAME_MAX are protocol errors. Ids are chosen by the controller, rising from 1; the agent answers
+ * with the request's id. Several tasks may be outstanding on a link; the agent runs them in order.
  */
 #ifndef AGENT_PROTO_H
 #define AGENT_PROTO_H
@@ -16,10 +16,11 @@
 #define PROTO_BLOB_CHUNK ((size_t)1 << 20)
 
 enum proto_type {
-	PROTO_HELLO = 1,    /* agent: {version, build, arch, pid, uid, session, capabilities:[..]}; first frame */
-	PROTO_TASK = 2,	    /* controller: struct task_req as a map, see below */
-	PROTO_NEED = 3,	    /* agent: {sha256}: send me this content */
-	PROTO_BLOB = 4,	    /* controller */
+	PROTO_HELLO =
+	        1,      /* agent: {version, build, arch, pid, uid, session, capabilities:[..]}; first frame */
+	PROTO_TASK = 2, /* controller: struct task_req as a map, see below */
+	PROTO_NEED = 3, /* agent: {sha256}: send me this content */
+	PROTO_BLOB = 4, /* controller */
 	PROTO_PROGRESS = 5, /* agent: {line, stderr}: a line of a long-running child */
 	PROTO_RESULT = 6,   /* agent: the module's result map */
 	PROTO_CANCEL = 7,   /* controller: start nothing new; finish the current child, then end */
@@ -32,7 +33,8 @@ enum proto_type {
  *   module: short name; args: map; check, diff: bools; user: name to run as ("" = the agent's own);
  *   env: map of strings; tmp: remote temporary directory or absent; no_log: bool; verbosity: int;
  *   facts_subset etc. are args of setup; timeout: seconds, 0 none.
- * A PROTO_RESULT payload is what Ansible would register: changed, failed, msg, rc, stdout, diff, ansible_facts, ...
+ * A PROTO_RESULT payload is what Ansible would register: changed, failed, msg, rc, stdout, diff,
+ * ansible_facts, ...
  */
 
 struct proto_frame {
@@ -47,24 +49,25 @@ void proto_encode(struct buf *out, enum proto_type type, uint32_t id, struct str
 int proto_decode(const struct buf *in, struct proto_frame *ret, struct err *err);
 size_t proto_frame_size(const struct proto_frame *f);
 
-/* ---- the engine's side ---------------------------------------------------------------------------------- */
+/* ---- the engine's side ----------------------------------------------------------------------------------
+ */
 
 struct link;
 
 /* One task under way on one host. Owned by the engine; must stay put until done or forgotten. */
 struct link_req {
-	struct val *task;  /* PROTO_TASK payload */
-	bool become;	   /* to the privileged agent (root through sudo -n), else the login user's */
-	bool read_only;	   /* may be repeated when the link was lost and the task cannot be adopted */
+	struct val *task; /* PROTO_TASK payload */
+	bool become;      /* to the privileged agent (root through sudo -n), else the login user's */
+	bool read_only;   /* may be repeated when the link was lost and the task cannot be adopted */
 	/* Content for PROTO_NEED by its lower-case hex sha256; false when unknown. */
 	bool (*content)(void *ctx, struct str sha256, struct str *ret);
 	void (*progress)(void *ctx, struct str line, bool is_stderr); /* may be NULL */
 	void *ctx;
 	/* Results: */
 	bool done;
-	struct arena *a;   /* where *result is put */
-	struct val *result; /* NULL when err is set */
-	struct err err;	   /* ERR_UNREACHABLE: no connection; ERR_REMOTE: the agent broke */
+	struct arena *a;       /* where *result is put */
+	struct val *result;    /* NULL when err is set */
+	struct err err;        /* ERR_UNREACHABLE: no connection; ERR_REMOTE: the agent broke */
 	struct link_req *next; /* the link's own */
 };
 

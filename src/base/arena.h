@@ -16,7 +16,8 @@ struct arena;
 struct arena *arena_new(struct arena *parent);
 /* Frees A, its children and what arena_defer() registered (last first). NULL is fine. */
 void arena_free(struct arena *a);
-/* Forgets everything allocated so far but keeps one block for reuse; deferred functions run, children are freed. */
+/* Forgets everything allocated so far but keeps one block for reuse; deferred functions run, children are
+ * freed. */
 void arena_reset(struct arena *a);
 
 /* N zeroed bytes, aligned for any type. N may be 0. */

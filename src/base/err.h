@@ -1,6 +1,7 @@
 /*
  * err - what went wrong, where, and what to do. Made at the bottom, wrapped on the way up, rendered once by
- * report.c. A function that can fail returns bool and takes "struct err *err" last; on true it left *err alone.
+ * report.c. A function that can fail returns bool and takes "struct err *err" last; on true it left *err
+ * alone.
  */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
@@ -8,11 +9,11 @@
 
 enum err_class {
 	ERR_NONE,
-	ERR_USER,	 /* refused: bad input or an unsafe request; nothing was changed */
-	ERR_REMOTE,	 /* a host, Proxmox VE, Doppler or a task failed */
+	ERR_USER,        /* refused: bad input or an unsafe request; nothing was changed */
+	ERR_REMOTE,      /* a host, Proxmox VE, Doppler or a task failed */
 	ERR_UNREACHABLE, /* no connection */
-	ERR_CANCELLED,	 /* asked to stop */
-	ERR_BUG,	 /* our own mistake */
+	ERR_CANCELLED,   /* asked to stop */
+	ERR_BUG,         /* our own mistake */
 };
 
 struct err_frame {
@@ -25,13 +26,13 @@ struct err {
 	enum err_class cls;
 	size_t n;
 	struct err_frame *frames; /* [0] is the cause, later ones the context around it */
-	char *hint;		  /* what to do about it, or NULL */
+	char *hint;               /* what to do about it, or NULL */
 };
 
-/* Sets the cause and returns false, so that "return err_set(...)" reads well. An *err that is already set keeps
- * its cause; ERR may be NULL. */
+/* Sets the cause and returns false, so that "return err_set(...)" reads well. An *err that is already set
+ * keeps its cause; ERR may be NULL. */
 bool err_set(struct err *err, enum err_class cls, struct origin at, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 /* The cause from errno: "MSG: strerror". */
 bool err_sys(struct err *err, enum err_class cls, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Adds context ("task 'x'") and returns false. */
@@ -51,7 +52,8 @@ void err_clear(struct err *err);
 /* *TO must be empty; FROM is empty afterwards. */
 void err_move(struct err *to, struct err *from);
 
-/* Several errors at once: input checks name everything that is wrong. Zero-initialise; errs_clear() when done. */
+/* Several errors at once: input checks name everything that is wrong. Zero-initialise; errs_clear() when
+ * done. */
 struct errs {
 	size_t n;
 	struct err *v;
@@ -59,7 +61,8 @@ struct errs {
 
 /* A fresh, empty error at the end of ES, valid until the next call. */
 struct err *errs_add(struct errs *es);
-/* Drops the last error if it was left empty; true when no error remains. Call after each use of errs_add(). */
+/* Drops the last error if it was left empty; true when no error remains. Call after each use of errs_add().
+ */
 bool errs_ok(struct errs *es);
 void errs_clear(struct errs *es);
 #endif

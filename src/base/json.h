@@ -9,10 +9,10 @@
 bool json_parse(struct arena *a, struct str text, uint32_t src, struct val **ret, struct err *err);
 
 struct json_style {
-	int indent;	   /* < 0: on one line with ", " and ": " */
+	int indent; /* < 0: on one line with ", " and ": " */
 	bool sort_keys;
-	bool ascii;	   /* \uXXXX for everything beyond ASCII, as json.dumps does by default */
-	bool compact;	   /* "," and ":" without spaces */
+	bool ascii;   /* \uXXXX for everything beyond ASCII, as json.dumps does by default */
+	bool compact; /* "," and ":" without spaces */
 };
 
 #define JSON_COMPACT ((struct json_style){-1, false, false, true})

@@ -41,12 +41,15 @@ bool str_ends(struct str s, const char *suffix);
 struct str str_trim(struct str s);
 /* The offset of NEEDLE in S at or after FROM, or -1. */
 ptrdiff_t str_find(struct str s, struct str needle, size_t from);
-/* Cuts the part of *S up to SEP off and returns it; *S becomes the rest, or empty with p == NULL at the end. */
+/* Cuts the part of *S up to SEP off and returns it; *S becomes the rest, or empty with p == NULL at the end.
+ */
 struct str str_split(struct str *s, char sep);
-/* A whole decimal number with optional sign and nothing else. False, *RET untouched, when it is not, or overflows. */
+/* A whole decimal number with optional sign and nothing else. False, *RET untouched, when it is not, or
+ * overflows. */
 bool str_int(struct str s, int64_t *ret);
 uint64_t str_hash(struct str s);
-/* The valid UTF-8 sequence at S's start: its length and code point; 1 and the byte itself where it is not valid. */
+/* The valid UTF-8 sequence at S's start: its length and code point; 1 and the byte itself where it is not
+ * valid. */
 size_t str_utf8(struct str s, uint32_t *ret_cp);
 /* Whether all of S is valid UTF-8. */
 bool str_is_utf8(struct str s);
@@ -54,8 +57,8 @@ bool str_is_utf8(struct str s);
 #define BUF_DEFAULT_MAX ((size_t)256 << 20)
 
 /*
- * Heap-owned; buf_free() when done. Zero-initialised is an empty buffer with the default ceiling. Growing past
- * MAX sets "full" and drops what did not fit: check it where input from outside decides the size.
+ * Heap-owned; buf_free() when done. Zero-initialised is an empty buffer with the default ceiling. Growing
+ * past MAX sets "full" and drops what did not fit: check it where input from outside decides the size.
  */
 struct buf {
 	char *p; /* NUL-terminated whenever not NULL */
@@ -76,7 +79,8 @@ void buf_addc(struct buf *b, char c);
 void buf_utf8(struct buf *b, uint32_t cp);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-/* Room for N more bytes at the end, to be filled by the caller who then adds to b->n; NULL when over the ceiling. */
+/* Room for N more bytes at the end, to be filled by the caller who then adds to b->n; NULL when over the
+ * ceiling. */
 char *buf_room(struct buf *b, size_t n);
 /* Removes N bytes from the front. */
 void buf_consume(struct buf *b, size_t n);

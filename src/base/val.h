@@ -1,8 +1,8 @@
 /*
  * val - a value of the Ansible language: what YAML says, what Jinja2 computes, what a module returns.
  *
- * Values live in arenas and are passed as pointers. A value carries where it was written (origin), whether it is
- * secret (taint) and whether it must not be templated again (unsafe: it came from a host or a lookup).
+ * Values live in arenas and are passed as pointers. A value carries where it was written (origin), whether it
+ * is secret (taint) and whether it must not be templated again (unsafe: it came from a host or a lookup).
  * Lists and maps are mutable in place and shared by reference, as in Python; everything else is immutable.
  * Only base/val*.c knows the fields.
  */
@@ -35,10 +35,11 @@ struct val;
 struct val_class {
 	const char *name; /* as type_debug prints it */
 	/* Attribute or item KEY. *ret = NULL when there is none. */
-	bool (*get)(void *self, void *ctx, const struct val *key, struct arena *a, struct val **ret, struct err *err);
+	bool (*get)(void *self, void *ctx, const struct val *key, struct arena *a, struct val **ret,
+	            struct err *err);
 	bool (*set)(void *self, const struct val *key, struct val *v, struct err *err);
-	bool (*call)(void *self, void *ctx, struct val *args, struct val *kwargs, struct arena *a, struct val **ret,
-		     struct err *err);
+	bool (*call)(void *self, void *ctx, struct val *args, struct val *kwargs, struct arena *a,
+	             struct val **ret, struct err *err);
 	/* All keys as a VAL_LIST: iteration, length, "in". */
 	struct val *(*keys)(void *self, struct arena *a);
 	void (*repr)(void *self, struct buf *out);
@@ -59,7 +60,8 @@ struct val *val_list(struct arena *a);
 struct val *val_tuple(struct arena *a);
 struct val *val_map(struct arena *a);
 struct val *val_obj(struct arena *a, const struct val_class *cls, void *self);
-/* NAME: what was looked for, e.g. "foo" or "dict object has no attribute 'x'"; MSG: the whole message or NULL. */
+/* NAME: what was looked for, e.g. "foo" or "dict object has no attribute 'x'"; MSG: the whole message or
+ * NULL. */
 struct val *val_undef(struct arena *a, struct str name, const char *msg);
 
 /* Looking. Each accessor aborts on another kind: ask val_kind() first. */
@@ -72,7 +74,7 @@ bool val_is_map(const struct val *v);
 bool val_is_num(const struct val *v); /* int or float; not bool */
 bool val_get_bool(const struct val *v);
 int64_t val_get_int(const struct val *v);
-double val_get_float(const struct val *v); /* int, bool and float */
+double val_get_float(const struct val *v);   /* int, bool and float */
 struct str val_get_str(const struct val *v); /* NUL-terminated after its n bytes */
 const char *val_get_strz(const struct val *v);
 struct str val_undef_name(const struct val *v);
@@ -81,7 +83,7 @@ const struct val_class *val_obj_class(const struct val *v);
 void *val_obj_self(const struct val *v);
 
 /* Lists and tuples. The list grows in the arena it was made in. */
-size_t val_len(const struct val *v); /* members of a list, tuple or map; bytes of a string */
+size_t val_len(const struct val *v);                  /* members of a list, tuple or map; bytes of a string */
 struct val *val_at(const struct val *list, size_t i); /* NULL past the end */
 void val_push(struct val *list, struct val *v);
 void val_set_at(struct val *list, size_t i, struct val *v);
@@ -105,9 +107,10 @@ bool val_hashable(const struct val *v);
 
 /* VAL_EACH(i, list): i counts; take val_at(list, i). MAP_EACH(i, map): val_key_at / val_value_at. */
 #define VAL_EACH(i, v) for (size_t i = 0, i##_n = val_len(v); i < i##_n; i++)
-#define MAP_EACH(i, v) VAL_EACH(i, v)
+#define MAP_EACH(i, v) VAL_EACH (i, v)
 
-/* Convenience for maps of known shape (module args, API answers): DFLT when absent, null or of another kind. */
+/* Convenience for maps of known shape (module args, API answers): DFLT when absent, null or of another kind.
+ */
 struct str val_map_str(const struct val *map, const char *key, const char *dflt);
 const char *val_map_strz(const struct val *map, const char *key, const char *dflt);
 int64_t val_map_int(const struct val *map, const char *key, int64_t dflt); /* also from a decimal string */
@@ -131,17 +134,20 @@ void val_float_repr(double d, struct buf *out);
 /* Ansible's "bool" conversion: yes/on/true/1 (any case), numbers equal to 1, everything else false. */
 bool val_to_bool(const struct val *v);
 
-/* History. The setters change the value itself: only use them on a value just made, or on a copy. */
+/* History. val_at_origin() changes the value itself: only use it on a value just made, or on a copy. */
 struct origin val_origin(const struct val *v);
-struct val *val_at_origin(struct val *v, struct origin o);
-bool val_secret(const struct val *v);	   /* this value itself */
-bool val_secret_deep(const struct val *v); /* or any member */
+struct val *val_at_origin(struct arena *a, struct val *v,
+                          struct origin o); /* null and bool are copied into A */
+bool val_secret(const struct val *v);       /* this value itself */
+bool val_secret_deep(const struct val *v);  /* or any member */
 bool val_unsafe(const struct val *v);
-/* A value that equals V and is marked; V itself when it already is. Deep for lists and maps (which are copied). */
+/* A value that equals V and is marked; V itself when it already is. Deep for lists and maps (which are
+ * copied). */
 struct val *val_mark_secret(struct arena *a, struct val *v);
 struct val *val_mark_unsafe(struct arena *a, struct val *v);
 
-/* A deep copy that lives in A, whatever V lives in: the one way a value outlives its arena. Objects become plain. */
+/* A deep copy that lives in A, whatever V lives in: the one way a value outlives its arena. Objects become
+ * plain. */
 struct val *val_copy(struct arena *a, const struct val *v);
 /* The list or map itself copied, members shared. */
 struct val *val_shallow(struct arena *a, const struct val *v);

@@ -10,9 +10,11 @@
 
 struct jinja_env;
 struct jinja_ctx;
-struct jinja_tmpl; /* a compiled template or expression; immutable, reusable, lives in the arena it was compiled in */
+struct jinja_tmpl; /* a compiled template or expression; immutable, reusable, lives in the arena it was
+                      compiled in */
 
-/* A filter, test or global function: one row. ARGS: positional, for a filter and test [0] is the value piped in. */
+/* A filter, test or global function: one row. ARGS: positional, for a filter and test [0] is the value piped
+ * in. */
 struct jinja_call {
 	struct jinja_ctx *ctx; /* for filters that call back (map, select, lookup) */
 	struct arena *a;       /* results live here */
@@ -26,30 +28,32 @@ typedef bool jinja_fn(struct jinja_call *c, struct val **ret, struct err *err);
 struct jinja_func {
 	const char *name;
 	jinja_fn *fn;
-	const char *doc;   /* one sentence, for nante doc and README */
+	const char *doc; /* one sentence, for nante doc and README */
 	unsigned flags;
 	const void *user;
 };
 
 enum {
-	JINJA_ALLOW_UNDEF = 1,	/* gets undefined arguments as they are (default, defined); others fail on them */
-	JINJA_IMPURE = 2,	/* result depends on more than its arguments: never folded or cached */
+	JINJA_ALLOW_UNDEF =
+	        1,        /* gets undefined arguments as they are (default, defined); others fail on them */
+	JINJA_IMPURE = 2, /* result depends on more than its arguments: never folded or cached */
 };
 
 /* A test's *ret is a VAL_BOOL. */
 
 /* Built-in tables, each ended by a row with name NULL. */
 extern const struct jinja_func jinja_filters[], jinja_tests[], jinja_globals[]; /* Jinja2's own */
-extern const struct jinja_func jinja_ansible_filters[], jinja_ansible_tests[];	/* ansible-core's, needing no host */
+extern const struct jinja_func jinja_ansible_filters[],
+        jinja_ansible_tests[]; /* ansible-core's, needing no host */
 
 struct jinja_hooks {
 	void *ctx;
-	/* The variable NAME; *ret = NULL when it does not exist. Never called twice for one name in one render
-	 * unless the first call failed. May be NULL: no variables. */
+	/* The variable NAME; *ret = NULL when it does not exist. Never called twice for one name in one
+	 * render unless the first call failed. May be NULL: no variables. */
 	bool (*resolve)(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err);
 	/* The text of the template NAME for include/import/extends; its origin's src names it. */
-	bool (*load)(void *ctx, struct str name, struct arena *a, struct str *ret_text, struct origin *ret_origin,
-		     struct err *err);
+	bool (*load)(void *ctx, struct str name, struct arena *a, struct str *ret_text,
+	             struct origin *ret_origin, struct err *err);
 	/* Called once when a deprecated or surprising construct is met; may be NULL. */
 	void (*warn)(void *ctx, struct origin at, const char *msg);
 };
@@ -59,10 +63,12 @@ struct jinja_opts {
 	/* NULL: Jinja2's defaults. The "#jinja2:" header is read by the embedding, not here. */
 	const char *block_start, *block_end, *variable_start, *variable_end, *comment_start, *comment_end;
 	const char *line_statement_prefix, *line_comment_prefix, *newline_sequence;
-	bool ansible; /* strict: printing an undefined value is an error ("'x' is undefined"); do and loopcontrols on */
+	bool ansible; /* strict: printing an undefined value is an error ("'x' is undefined"); do and
+	                 loopcontrols on */
 };
 
-/* An environment: the tables and how undefined behaves. Lives in A. Tables added later win over earlier ones. */
+/* An environment: the tables and how undefined behaves. Lives in A. Tables added later win over earlier ones.
+ */
 struct jinja_env *jinja_env_new(struct arena *a, bool ansible);
 void jinja_env_filters(struct jinja_env *e, const struct jinja_func *rows);
 void jinja_env_tests(struct jinja_env *e, const struct jinja_func *rows);
@@ -72,17 +78,18 @@ const struct jinja_func *jinja_env_find(const struct jinja_env *e, char table /*
 
 /*
  * Compiles TEXT found at AT (offsets in errors and in literal values are AT.off + position when AT.src > 0).
- * Syntax errors, unknown filters and unknown tests are ERR_USER with the exact origin and a did-you-mean hint.
- * opts may be NULL.
+ * Syntax errors, unknown filters and unknown tests are ERR_USER with the exact origin and a did-you-mean
+ * hint. opts may be NULL.
  */
 bool jinja_compile(struct jinja_env *e, struct arena *a, struct str text, struct origin at,
-		   const struct jinja_opts *opts, struct jinja_tmpl **ret, struct err *err);
+                   const struct jinja_opts *opts, struct jinja_tmpl **ret, struct err *err);
 /* TEXT is one expression without delimiters (when:, until:, assert.that). */
 bool jinja_compile_expr(struct jinja_env *e, struct arena *a, struct str text, struct origin at,
-			struct jinja_tmpl **ret, struct err *err);
+                        struct jinja_tmpl **ret, struct err *err);
 /* Whether TEXT holds any {{, {% or {# at all: the cheap check before compiling. */
 bool jinja_is_template(struct str text);
-/* Names the template refers to and does not set itself, as a VAL_LIST of strings (meta.find_undeclared_variables). */
+/* Names the template refers to and does not set itself, as a VAL_LIST of strings
+ * (meta.find_undeclared_variables). */
 struct val *jinja_undeclared(const struct jinja_tmpl *t, struct arena *a);
 
 /* A context for rendering: the hooks plus local values set by the embedding (loop variables and such). */
@@ -92,22 +99,23 @@ void jinja_ctx_set(struct jinja_ctx *c, struct str name, struct val *v);
 void *jinja_ctx_user(const struct jinja_ctx *c);
 struct jinja_env *jinja_ctx_env(const struct jinja_ctx *c);
 /* Calls a callable value (macro, function object, bound method). */
-bool jinja_call_val(struct jinja_ctx *c, struct arena *a, struct val *fn, struct val *args, struct val *kwargs,
-		    struct val **ret, struct err *err);
+bool jinja_call_val(struct jinja_ctx *c, struct arena *a, struct val *fn, struct val *args,
+                    struct val *kwargs, struct val **ret, struct err *err);
 
 /* Renders to text (VAL_STR). The result is secret when anything that went in was. */
 bool jinja_render(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
-		  struct err *err);
+                  struct err *err);
 /*
- * Renders as ansible-core 2.18 does for variables and arguments (jinja2_native off): the result is text; text that
- * begins with { or [ , or is True/False, and reads as a Python literal becomes that value. A template that is one
- * expression whose value is a list, map or bool gives that value. Undefined anywhere in the result is an error.
+ * Renders as ansible-core 2.18 does for variables and arguments (jinja2_native off): the result is text; text
+ * that begins with { or [ , or is True/False, and reads as a Python literal becomes that value. A template
+ * that is one expression whose value is a list, map or bool gives that value. Undefined anywhere in the
+ * result is an error.
  */
 bool jinja_render_ansible(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
-			  struct err *err);
+                          struct err *err);
 /* Evaluates an expression (compile_expr): the value itself; may be VAL_UNDEF. */
 bool jinja_eval(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
-		struct err *err);
+                struct err *err);
 /* Python's ast.literal_eval: false (no error) when TEXT is no literal. */
 bool jinja_literal_eval(struct arena *a, struct str text, struct val **ret);
 #endif

@@ -1,6 +1,6 @@
 /*
- * spec - what a module accepts, as a table: checked by the controller before any host is touched, by the agent
- * before the module runs, and printed by nante doc.
+ * spec - what a module accepts, as a table: checked by the controller before any host is touched, by the
+ * agent before the module runs, and printed by nante doc.
  */
 #ifndef MODULES_SPEC_H
 #define MODULES_SPEC_H
@@ -17,29 +17,32 @@ struct mod_arg {
 	const char *name;
 	enum mod_type type;
 	unsigned flags;
-	enum mod_type elem;	 /* of a list's members; MT_STR when unset */
-	const char *dflt;	 /* as text, converted by type; NULL: absent */
-	const char *choices;	 /* "present|absent" or NULL */
-	const char *aliases;	 /* "dest|name" or NULL */
-	const char *doc;	 /* one sentence */
+	enum mod_type elem;        /* of a list's members; MT_STR when unset */
+	const char *dflt;          /* as text, converted by type; NULL: absent */
+	const char *choices;       /* "present|absent" or NULL */
+	const char *aliases;       /* "dest|name" or NULL */
+	const char *doc;           /* one sentence */
 	const struct mod_arg *sub; /* options of a dict, or of a list's dicts */
 };
 
 enum {
-	MOD_CHECK = 1,		/* honours check mode (others are skipped in it) */
+	MOD_CHECK = 1, /* honours check mode (others are skipped in it) */
 	MOD_DIFF = 2,
-	MOD_RAW_PARAMS = 4,	/* takes free-form text as _raw_params (command, shell) */
-	MOD_FILE_ARGS = 8,	/* also takes owner group mode seuser serole setype selevel attributes unsafe_writes */
-	MOD_CONTROLLER = 16,	/* runs on the controller only (set_fact, debug, ...): no run function, no host */
-	MOD_READ_ONLY = 32,	/* never changes anything: safe to repeat after a lost link */
+	MOD_RAW_PARAMS = 4, /* takes free-form text as _raw_params (command, shell) */
+	MOD_FILE_ARGS =
+	        8, /* also takes owner group mode seuser serole setype selevel attributes unsafe_writes */
+	MOD_CONTROLLER =
+	        16,         /* runs on the controller only (set_fact, debug, ...): no run function, no host */
+	MOD_READ_ONLY = 32, /* never changes anything: safe to repeat after a lost link */
 };
 
 struct mod_ctx;
 
 struct module {
-	const char *name; /* short: "copy"; ansible.builtin.copy, ansible.legacy.copy and FQCN of FROM find it */
-	const char *from; /* "ansible.builtin", "ansible.posix", ... */
-	const char *doc;  /* one sentence */
+	const char
+	        *name; /* short: "copy"; ansible.builtin.copy, ansible.legacy.copy and FQCN of FROM find it */
+	const char *from;           /* "ansible.builtin", "ansible.posix", ... */
+	const char *doc;            /* one sentence */
 	const struct mod_arg *args; /* ended by name NULL */
 	unsigned flags;
 	/* Constraints, each "a|b|c" groups separated by ';' as in Ansible's argument specs, or NULL. */
@@ -49,8 +52,8 @@ struct module {
 	bool (*run)(struct mod_ctx *m); /* NULL for MOD_CONTROLLER */
 };
 
-/* By short or fully qualified name; NULL when this build has none. The table is generated from src/modules/LIST-like
- * X-macro rows in list.h. */
+/* By short or fully qualified name; NULL when this build has none. The table is generated from
+ * src/modules/LIST-like X-macro rows in list.h. */
 const struct module *module_find(struct str name);
 /* All, ended by NULL. */
 extern const struct module *const module_table[];
@@ -58,14 +61,14 @@ extern const struct module *const module_table[];
 const char *module_suggest(struct str name);
 
 /*
- * Checks ARGS (a map, already templated, or not: TEMPLATED false skips values that are templates) against M's spec:
- * unknown names, missing ones, types, choices, constraints. Everything wrong is added to ERRS (ERR_USER, with the
- * argument's origin). With *RET: a new map in A with aliases resolved, values converted, defaults filled in and
- * absent ones left out.
+ * Checks ARGS (a map, already templated, or not: TEMPLATED false skips values that are templates) against M's
+ * spec: unknown names, missing ones, types, choices, constraints. Everything wrong is added to ERRS
+ * (ERR_USER, with the argument's origin). With *RET: a new map in A with aliases resolved, values converted,
+ * defaults filled in and absent ones left out.
  */
 bool module_check_args(const struct module *m, const struct val *args, bool templated, struct arena *a,
-		       struct val **ret, struct errs *errs);
+                       struct val **ret, struct errs *errs);
 /* Generic part of it, for a role's meta/argument_specs.yml too. */
 bool spec_check(const struct mod_arg *spec, const char *what, const struct val *args, bool templated,
-		struct arena *a, struct val **ret, struct errs *errs);
+                struct arena *a, struct val **ret, struct errs *errs);
 #endif

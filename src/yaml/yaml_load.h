@@ -17,18 +17,18 @@ struct yaml_opts {
 	void *ctx;
 };
 
-bool yaml_load_all(struct arena *a, struct str text, uint32_t src, const struct yaml_opts *opts, struct val **ret,
-		   struct err *err);
+bool yaml_load_all(struct arena *a, struct str text, uint32_t src, const struct yaml_opts *opts,
+                   struct val **ret, struct err *err);
 /* The single document of TEXT; VAL_NULL for an empty one. */
 bool yaml_load(struct arena *a, struct str text, uint32_t src, const struct yaml_opts *opts, struct val **ret,
-	       struct err *err);
+               struct err *err);
 
 struct yaml_style {
-	int indent;	   /* spaces per level; PyYAML's default is 2 */
-	int width;	   /* fold plain and quoted scalars beyond it; PyYAML's default is 80; 0: never */
-	bool sort_keys;	   /* Ansible's to_yaml and to_nice_yaml sort by default */
-	bool flow;	   /* PyYAML's default_flow_style=None (to_yaml): leaf collections in flow style */
-	bool unicode;	   /* allow_unicode */
+	int indent;     /* spaces per level; PyYAML's default is 2 */
+	int width;      /* fold plain and quoted scalars beyond it; PyYAML's default is 80; 0: never */
+	bool sort_keys; /* Ansible's to_yaml and to_nice_yaml sort by default */
+	bool flow;      /* PyYAML's default_flow_style=None (to_yaml): leaf collections in flow style */
+	bool unicode;   /* allow_unicode */
 };
 
 /* Byte for byte what PyYAML's dump (through Ansible's AnsibleDumper) writes, with the newline at the end. */
