@@ -15,8 +15,8 @@ struct json_style {
 	bool compact; /* "," and ":" without spaces */
 };
 
-#define JSON_COMPACT ((struct json_style){-1, false, false, true})
-#define JSON_PYTHON ((struct json_style){-1, false, true, false})
+#define JSON_STYLE_COMPACT ((struct json_style){-1, false, false, true})
+#define JSON_STYLE_PYTHON ((struct json_style){-1, false, true, false})
 
 /* Undefined and objects are written as their plain form. Secrets are NOT redacted here. */
 void json_dump(const struct val *v, struct json_style style, struct buf *out);
