@@ -5,7 +5,8 @@
 #define BASE_JSON_H
 #include "base/val.h"
 
-/* Duplicate keys are refused. A syntax error carries the origin {src, offset}. SRC may be 0. */
+/* Duplicate keys are refused. A syntax error carries the origin {src, offset}, and
+ * so does every value, unless SRC is 0. */
 bool json_parse(struct arena *a, struct str text, uint32_t src, struct val **ret, struct err *err);
 
 struct json_style {
