@@ -19,7 +19,7 @@ PKGS := libcurl jansson libssh2 yaml-0.1 libpcre2-8 libarchive libcrypto
 STD   := -std=c17 -D_GNU_SOURCE -Isrc
 WARN  := -Wall -Wextra -Wpedantic -Wconversion -Werror
 FLAGS := $(STD) $(WARN) -fno-strict-aliasing -fstack-protector-strong -g $(CFLAGS)
-LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
+LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 PKGINC = $(shell pkg-config --cflags $(PKGS))
 
 # What `git describe` says changes with every commit; only the file that shows it may rebuild.
