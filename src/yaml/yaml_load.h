@@ -23,6 +23,12 @@ bool yaml_load_all(struct arena *a, struct str text, uint32_t src, const struct 
 bool yaml_load(struct arena *a, struct str text, uint32_t src, const struct yaml_opts *opts, struct val **ret,
                struct err *err);
 
+/*
+ * Where byte POS of the scalar TEXT, which begins at AT, stands in the file SOURCE: folded and indented lines
+ * and escapes make the two differ.
+ */
+struct origin yaml_locate(struct str source, struct origin at, struct str text, size_t pos);
+
 struct yaml_style {
 	int indent;     /* spaces per level; PyYAML's default is 2 */
 	int width;      /* fold plain and quoted scalars beyond it; PyYAML's default is 80; 0: never */
