@@ -142,9 +142,8 @@ static bool scalar(struct loader *l, const yaml_event_t *ev, struct val **ret, b
 			return err_set(err, ERR_USER, at, "'%.*s' is not of the type its tag says",
 			               STR_FMT(s));
 	}
-	/* null and the booleans are shared values: only what was made here can carry an origin. */
-	if (!val_is_null(v) && val_kind(v) != VAL_BOOL)
-		v = val_at_origin(v, at);
+
+	v = val_at_origin(l->a, v, at);
 	*ret = unsafe ? val_mark_unsafe(l->a, v) : v;
 	return true;
 }
@@ -164,7 +163,7 @@ static bool sequence(struct loader *l, yaml_event_t *ev, struct val **ret, struc
 	bool unsafe = tag && strcmp(tag, "!unsafe") == 0;
 	if (tag && !unsafe && strcmp(tag, "tag:yaml.org,2002:seq") != 0 && strcmp(tag, "!") != 0)
 		return tag_refuse(tag, at, err);
-	struct val *list = val_at_origin(val_list(l->a), at);
+	struct val *list = val_at_origin(l->a, val_list(l->a), at);
 	anchor(l, ev->data.sequence_start.anchor, list);
 	for (;;) {
 		yaml_event_t e;
@@ -244,7 +243,7 @@ static bool mapping(struct loader *l, yaml_event_t *ev, struct val **ret, struct
 	bool unsafe = tag && strcmp(tag, "!unsafe") == 0;
 	if (tag && !unsafe && strcmp(tag, "tag:yaml.org,2002:map") != 0 && strcmp(tag, "!") != 0)
 		return tag_refuse(tag, at, err);
-	struct val *map = val_at_origin(val_map(l->a), at), *merged = NULL, *own = val_map(l->a);
+	struct val *map = val_at_origin(l->a, val_map(l->a), at), *merged = NULL, *own = val_map(l->a);
 	anchor(l, ev->data.mapping_start.anchor, map);
 	for (;;) {
 		yaml_event_t e;

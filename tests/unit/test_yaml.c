@@ -29,7 +29,7 @@ static void check(const struct row *r)
 		if (!ok)
 			fail_msg("%s: %s", r->yaml, err_msg(&err));
 		struct buf b = {0};
-		json_dump(v, JSON_COMPACT, &b);
+		json_dump(v, JSON_STYLE_COMPACT, &b);
 		assert_string_equal(b.p, r->want);
 		buf_free(&b);
 	}
