@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -297,7 +298,7 @@ class Hosts:
         if pid is None or self.state(name) != 'running':
             raise HostError(f"host '{name}' is {self.state(name)}")
         # In the host's cgroup, so that pulling the plug or freezing reaches these processes too.
-        into = cgroup.make(os.path.join(self.cgroup(name), 'agent'))
+        into = cgroup.make(os.path.join(self.cgroup(name), 'agent', secrets.token_hex(4)))
         enter = ['sh', '-c', 'echo $$ >"$0"/cgroup.procs && exec nsenter "$@"', into,
                  '-t', str(pid), '-m', '-u', '-i', '-n', '-p', '-C', '-r', '-w', '--'] + list(argv)
         env = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -307,13 +308,26 @@ class Hosts:
         try:
             out, err = p.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(p.pid, signal.SIGKILL)
+            self._end(p, into)
             out, err = p.communicate()
+        with contextlib.suppress(OSError):
+            os.rmdir(into)  # stays with what the command left running
         if p.returncode in (126, 127) and err.startswith(b'nsenter: failed to execute'):
             raise HostError(err.decode(errors='replace').strip()[len('nsenter: '):])
         if p.returncode < 0:
             return None, -p.returncode, out, err
         return p.returncode, None, out, err
+
+    @staticmethod
+    def _end(proc, cg):
+        """Kills a command of exec: what runs inside first, so that its nsenter reaps it. A process
+        of the guest that lost its parent out here would hold up the guest's shutdown."""
+        while proc.poll() is None:
+            inner = [pid for pid in cgroup.pids(cg) if pid != proc.pid] or [proc.pid]
+            for pid in inner:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
 
     def _exec_ok(self, name, argv, stdin=b''):
         code, _, out, err = self.exec(name, argv, stdin, timeout=60)
