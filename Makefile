@@ -58,7 +58,7 @@ $(DEPS)/.done:
 LIB_OBJ   := $(filter-out build/asan/obj/main.o build/asan/obj/run.o build/asan/obj/report.o,$(ASAN_OBJ))
 UNIT      := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/test_*.c))
 build/unit/libnante.a: $(LIB_OBJ)
-	$(Q)rm -f $@; ar rcs $@ $^
+	$(Q)mkdir -p $(@D); rm -f $@; ar rcs $@ $^
 build/unit/%: tests/unit/%.c build/unit/libnante.a
 	$(Q)mkdir -p $(@D)
 	$(if $(V),,@echo "CC  $@";) $(CC) $(FLAGS) -O1 $(ASAN) $(PKGINC) -Itests/unit -MMD -MP -MF $@.d -o $@ $< build/unit/libnante.a $(LIBS) -lcmocka
