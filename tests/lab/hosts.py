@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -139,8 +138,7 @@ class Hosts:
     @staticmethod
     def _wipe(host):
         for path in (host.disk, host.dir):
-            if os.path.lexists(path):
-                shutil.rmtree(path)
+            base.run(['rm', '-rf', '--one-file-system', path], timeout=300)
 
     def destroy(self, name):
         host = self.host(name)

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 import uuid
 
 import base
@@ -112,8 +111,7 @@ class Lab:
             cgroup.kill(self.cgroup)
             self.net.down()
             for path in (disks, self.state):
-                if os.path.lexists(path):
-                    shutil.rmtree(path)
+                base.run(['rm', '-rf', '--one-file-system', path], timeout=300)
         for path in (os.path.dirname(disks), os.path.dirname(self.state),
                      '/run/systemd/nspawn', '/run/systemd'):
             with contextlib.suppress(OSError):

@@ -105,6 +105,9 @@ class Booted(unittest.TestCase):
         self.assertIn('default via 192.168.10.1', out)
         self.assertRegex(out, 'curl: .*(unreachable|Could|Couldn|Failed|No route)')
 
+        self.assertNotIn('default', lab('exec', '--', 'ip', 'route'))
+        self.assertIn('192.168.20.0/24', lab('exec', '--', 'ip', 'route'))
+
     def test_apt_with_real_signatures(self):
         out = self.ssh('h1', 'sudo apt-get update && sudo apt-get install -y -qq tree >/dev/null 2>&1'
                        ' && tree --version', timeout=120)
