@@ -1,5 +1,7 @@
 #include "github/outputs.h"
 #include "base/log.h"
+#include "base/val.h"
+#include "github/commands.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

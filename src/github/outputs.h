@@ -5,7 +5,10 @@
  */
 #ifndef GITHUB_OUTPUTS_H
 #define GITHUB_OUTPUTS_H
-#include "github/commands.h"
+#include "base/err.h"
+
+struct gh;
+struct val;
 
 struct gh_files {
 	struct gh *gh;

@@ -124,7 +124,7 @@ static void test_unknown_name_is_refused(void **state)
 		const char *pair, *hint;
 	} cases[] = {
 	        {"cpu_core=4", "did you mean 'cpu_cores'?"},   {"vlantag=4", "did you mean 'vlan_tag'?"},
-	        {"instnaces={}", "did you mean 'instances'?"}, {"pol=x", "'nante doc input' lists them all"},
+	        {"instnaces={}", "did you mean 'instances'?"}, {"po=x", "'nante doc input' lists them all"},
 	        {"zzz=1", "'nante doc input' lists them all"}, {"no-equals", "write --input app_name=shop"},
 	        {"=x", "write --input app_name=shop"},
 	};

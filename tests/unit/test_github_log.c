@@ -1,6 +1,7 @@
 #include "unit.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "github/commands.h"
 #include "github/outputs.h"
 #include <unistd.h>
 
