@@ -1,0 +1,73 @@
+#include "modules/list.h"
+#include "modules/spec.h"
+
+#define ROW_EXTERN(n) extern const struct module mod_##n;
+#define ROW_TABLE(n) &mod_##n,
+#define ROW_ENUM(n) ROW_##n,
+
+MODULE_LIST(ROW_EXTERN)
+
+/* A row given twice does not compile. */
+enum module_row { MODULE_LIST(ROW_ENUM) ROW_COUNT };
+
+const struct module *const module_table[] = {MODULE_LIST(ROW_TABLE) NULL};
+
+/* The short name when S is one of ours in any spelling, else empty. */
+static bool name_matches(const struct module *m, struct str s)
+{
+	size_t n = strlen(m->name);
+	if (s.n == n)
+		return memcmp(s.p, m->name, n) == 0;
+	if (s.n < n + 2 || s.p[s.n - n - 1] != '.' || memcmp(s.p + s.n - n, m->name, n) != 0)
+		return false;
+	struct str ns = {s.p, s.n - n - 1};
+	return str_eqc(ns, m->from) ||
+	       (str_eqc(ns, "ansible.legacy") && strcmp(m->from, "ansible.builtin") == 0);
+}
+
+const struct module *module_find(struct str name)
+{
+	for (const struct module *const *m = module_table; *m; m++)
+		if (name_matches(*m, name))
+			return *m;
+	return NULL;
+}
+
+/* Levenshtein's distance, for words of up to 63 bytes; longer ones are far away. */
+static unsigned word_distance(struct str a, struct str b)
+{
+	unsigned row[64];
+	if (a.n >= 64 || b.n >= 64)
+		return 64;
+	for (size_t j = 0; j <= b.n; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= a.n; i++) {
+		unsigned diag = row[0];
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= b.n; j++) {
+			unsigned subst = diag + (a.p[i - 1] != b.p[j - 1]);
+			diag = row[j];
+			unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+			row[j] = subst < best ? subst : best;
+		}
+	}
+	return row[b.n];
+}
+
+const char *module_suggest(struct str name)
+{
+	struct str shorter = name;
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] == '.')
+			shorter = str_n(name.p + i + 1, name.n - i - 1);
+	const char *best = NULL;
+	unsigned best_d = 3;
+	for (const struct module *const *m = module_table; *m; m++) {
+		unsigned d = word_distance(shorter, str_c((*m)->name));
+		if (d < best_d && d < shorter.n) {
+			best_d = d;
+			best = (*m)->name;
+		}
+	}
+	return best;
+}
