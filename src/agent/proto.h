@@ -23,18 +23,25 @@ enum proto_type {
 	PROTO_BLOB = 4, /* controller */
 	PROTO_PROGRESS = 5, /* agent: {line, stderr}: a line of a long-running child */
 	PROTO_RESULT = 6,   /* agent: the module's result map */
-	PROTO_CANCEL = 7,   /* controller: start nothing new; finish the current child, then end */
-	PROTO_ADOPT = 8,    /* controller, after a reconnect: {session, id}: give me that task's result */
-	PROTO_ERROR = 9,    /* agent: {msg}: the protocol was broken */
+	PROTO_CANCEL =
+	        7, /* controller: start nothing new; finish the current child, then end. Also the goodbye of a
+	            * normal end: without it the agent keeps its last results for an ADOPT */
+	PROTO_ADOPT = 8, /* controller, after a reconnect: {session, id}: give me that task's result */
+	PROTO_ERROR = 9, /* agent: {msg}: the protocol was broken */
+	PROTO_LOST = 10, /* agent, to ADOPT: {started}: false: the task never began, true: it began and its
+	                  * agent died, null: nothing is known of that session */
 };
 
 /*
  * A PROTO_TASK payload:
  *   module: short name; args: map; check, diff: bools; user: name to run as ("" = the agent's own);
  *   env: map of strings; tmp: remote temporary directory or absent; no_log: bool; verbosity: int;
- *   facts_subset etc. are args of setup; timeout: seconds, 0 none.
- * A PROTO_RESULT payload is what Ansible would register: changed, failed, msg, rc, stdout, diff,
- * ansible_facts, ...
+ *   facts_subset etc. are args of setup; timeout: seconds, 0 none;
+ *   content: {sha256, name} of what the controller would send when asked (NEED): the file of copy, template,
+ * script and unarchive, with "name" its base name. The args are the user's own, with "content" taken out and
+ * "src" left in for the messages; template is sent as copy. A mode "preserve" is the controller's to resolve
+ * unless remote_src. A PROTO_RESULT payload is what Ansible would register: changed, failed, msg, rc, stdout,
+ * diff, ansible_facts, ...
  */
 
 struct proto_frame {
