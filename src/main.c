@@ -24,6 +24,7 @@ static int cmd_help(int argc, char **argv);
 
 /* A command is one row. */
 static const struct command commands[] = {
+        {"agent", "", NULL, cmd_agent},
         {"help", "", "this list", cmd_help},
         {"version", "", "the version of this build", cmd_version},
 };
