@@ -1,6 +1,8 @@
 #include "net/http.h"
 #include "base/arena.h"
+#include "net/loop.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -376,8 +378,7 @@ void http_send(struct http_client *c, struct http_req *req)
 
 	*x = (struct http_xfer){
 	        .c = c, .req = req, .easy = curl_easy_init(), .prev = &c->xfers, .next = c->xfers};
-	if (!x->easy)
-		abort();
+	assert(x->easy); /* out of memory */
 	if (c->xfers)
 		c->xfers->prev = &x->next;
 	c->xfers = x;

@@ -8,7 +8,8 @@
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
 #include "base/err.h"
-#include "net/loop.h"
+
+struct loop;
 
 struct http_client;
 

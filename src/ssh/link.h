@@ -9,8 +9,13 @@
  */
 #ifndef SSH_LINK_H
 #define SSH_LINK_H
-#include "agent/proto.h"
-#include "net/loop.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/val.h"
+
+struct loop;
+struct link;
+struct link_pump;
 
 /* Every link of a run; they share the loop, the jump hosts' connections and the program to send. */
 struct ssh_links;

@@ -3,8 +3,11 @@
  */
 #ifndef SSH_SESSION_H
 #define SSH_SESSION_H
-#include "ssh/link.h"
-#include "ssh/wire.h"
+#include "base/err.h"
+
+struct loop;
+struct ssh_target;
+struct wire;
 
 struct ssh_session;
 
