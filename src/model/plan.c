@@ -419,7 +419,7 @@ static bool check_guest(struct planner *p, const struct machine *want, const str
 	if (g->type != p->m->type)
 		return refuse(p, want, g, "is of the other type (VM or container)",
 		              "check the input resource_type");
-	if (*g->lock && strcmp(g->lock, "clone") != 0)
+	if (*g->lock)
 		return refuse(
 		        p, want, g, arena_printf(p->a, "is locked (%s)", g->lock),
 		        "wait for what holds it; if nothing does, unlock it on its node: qm unlock VMID");
@@ -481,7 +481,7 @@ static void plan_one(struct planner *p, const struct machine *want, struct plan_
 
 	if (!check_guest(p, want, g, mark))
 		return;
-	if (*g->lock || str_eqc(mark_field(mark, "state"), "making")) {
+	if (str_eqc(mark_field(mark, "state"), "making")) {
 		it->action = PLAN_COMPLETE;
 		it->config = plan_config(p->a, p->m, want, p->o, g->config);
 		return;

@@ -1,0 +1,68 @@
+/*
+ * apply - one machine on its way to ready: the state that its steps share.
+ */
+#ifndef PROXMOX_APPLY_H
+#define PROXMOX_APPLY_H
+#include "proxmox/op.h"
+
+struct apply;
+struct job;
+
+/* What a step's function answers: the operation was started, or there is nothing to do, or it failed
+ * (job->err). */
+enum step_start { STEP_WAIT, STEP_SKIP, STEP_FAILED };
+
+struct step {
+	const char *name;
+	unsigned for_actions; /* bits 1 << PLAN_X: which plans go through it */
+	enum step_start (*start)(struct job *j);
+	/* The operation is done (op.err set when it failed): true to go on, false when the step started
+	 * something else or failed. NULL: go on, or fail with op.err. */
+	bool (*done)(struct job *j);
+};
+
+extern const struct step machine_steps[];
+
+struct job {
+	struct apply *run;
+	struct pve_machine *m;
+	const struct machine *want;
+	size_t step;
+	bool active, ended, waits_for_clone;
+	struct pve_op op;
+	struct loop_timer timer;
+	struct val *config;    /* the guest's, as last read */
+	const char *from_node; /* where the template is */
+	int64_t template_id, began, ready_by, pid;
+	unsigned polls, key;
+	const char *last_problem; /* why it is not ready yet: shown when time is up */
+};
+
+struct apply {
+	struct pve *p;
+	struct arena *a;
+	const struct pve_world *w;
+	const struct model *model;
+	const struct pve_apply_opts *o;
+	size_t n, running, cloning;
+	struct job *jobs;
+	int64_t ids[512]; /* handed out in this run */
+	size_t n_ids;
+};
+
+/* Starts an operation of J; its step's done is called at its end. PATH is below the guest: "/config". */
+void job_call(struct job *j, const char *method, const char *path, struct val *params, const char *task_type);
+/* As job_call with the whole path, the task's node and the id its task carries. */
+void job_call_at(struct job *j, const char *method, const char *path, struct val *params,
+                 const char *task_type, const char *node, int64_t task_vmid);
+/* Calls the step's start again after a moment that grows; fails with the last problem when the time is up. */
+void job_again(struct job *j, const char *problem);
+void job_fail(struct job *j, enum err_class cls, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void job_progress(struct job *j, const char *detail);
+
+/* The template's guest for NODE ("" = any): by vmid or name; NULL when there is none. */
+const struct guest *find_template(const struct pve_world *w, const char *template, const char *node);
+/* The node machine number I of the plan is made on. */
+const char *place_on(struct arena *a, const struct pve_world *w, const struct pve_apply_opts *o,
+                     const struct plan *plan, size_t i);
+#endif
