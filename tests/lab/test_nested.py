@@ -19,6 +19,7 @@ SCRIPT = r'''
 set -eu
 [ "$(cat /proc/1/comm)" = systemd ]
 [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]
+. /opt/lib.sh
 . /opt/lab/need.sh
 need_lab
 need_lab  # a second time: nothing to do
@@ -59,6 +60,8 @@ class Nested(unittest.TestCase):
         lab('host', 'new', 'outer', '192.168.10.5')
         self.pour(HERE, 'sudo mkdir /opt/lab && sudo tar -C /opt/lab -xf -',
                   '--exclude=__pycache__', '--exclude=pve', '--exclude=doppler.py')
+        with open(os.path.join(HERE, '..', 'lib.sh'), 'rb') as f:
+            lab('ssh', 'outer', 'sudo tee /opt/lib.sh >/dev/null', stdin=f)
         self.pour(image.path('bookworm'), 'sudo tee /opt/image.tar >/dev/null')
         lab('ssh', 'outer', 'sudo tee /opt/script >/dev/null', input=SCRIPT.encode())
         p = subprocess.run([os.path.join(HERE, 'lab'), 'ssh', 'outer', 'sudo sh /opt/script'],
