@@ -194,7 +194,7 @@ static void shortest(double d, char *out, size_t n)
 
 void val_float_repr(double d, struct buf *out)
 {
-	char e[40], digits[24];
+	char e[40], digits[24] = "0";
 	size_t n = 0;
 
 	if (isnan(d) || isinf(d)) {

@@ -3,6 +3,7 @@
  */
 #ifndef PROXMOX_OP_H
 #define PROXMOX_OP_H
+#include "net/loop.h"
 #include "proxmox/proxmox.h"
 
 struct pve {

@@ -14,6 +14,8 @@ from hosts import Hosts
 from net import Net
 
 VLANS = [10, 20]
+SUITE = 'bookworm'
+NODES = ['pmx1', 'pmx2', 'pmx3']
 
 
 class Lab:
@@ -49,12 +51,14 @@ class Lab:
     # Up
 
     def up(self, suite, nodes, say):
-        image.ensure(suite, say)
+        """Brings up a new lab, or starts what does not run of this one; None asks for nothing special."""
+        image.ensure(suite or self._last_suite(), say)
         with self._locked():
             config = base.read_json(os.path.join(self.state, 'config.json'))
             if config is None:
-                config = self._configure(suite, nodes)
-            elif config['nodes'] != nodes or config['suite'] != suite:
+                config = self._configure(suite or SUITE, nodes or NODES)
+            elif (nodes or config['nodes'], suite or config['suite']) != (config['nodes'],
+                                                                          config['suite']):
                 raise base.LabError(f"the lab '{self.name}' is up with {config['suite']} on "
                                     f"{','.join(config['nodes'])}; take it down first")
             for cg in (self.cgroup, self.cgroup + '/services', self.cgroup + '/hosts'):
@@ -62,6 +66,9 @@ class Lab:
             self.net.up(config['vlans'])
             for one in service.table(self, config):
                 service.start(self, one)
+
+    def _last_suite(self):
+        return base.read_json(os.path.join(self.state, 'config.json'), {}).get('suite', SUITE)
 
     def _configure(self, suite, nodes):
         """Keys, certificates and secrets of a new lab; config.json, written last, says that it is whole."""

@@ -92,23 +92,31 @@ class Cache:
                                email.utils.formatdate(os.path.getmtime(file), usegmt=True))
         try:
             with urllib.request.urlopen(request, timeout=60) as r:
-                fd, part = tempfile.mkstemp(dir=os.path.dirname(file), prefix='.part-')
-                with os.fdopen(fd, 'wb') as out:
-                    shutil.copyfileobj(r, out, 1 << 20)
-                    size = out.tell()
-                if r.headers.get('Content-Length') not in (None, str(size)):
-                    os.unlink(part)
-                    raise Missing(f'{url}: cut short')
-                os.chmod(part, 0o644)
-                changed = email.utils.parsedate_to_datetime(
-                    r.headers.get('Last-Modified') or email.utils.formatdate(usegmt=True))
-                os.utime(part, (changed.timestamp(), changed.timestamp()))
-                os.rename(part, file)
+                Cache._keep(r, url, file)
         except (urllib.error.URLError, OSError) as e:
             if not os.path.isfile(file):
                 raise Missing(f'{url}: {e}') from None
             if not (isinstance(e, urllib.error.HTTPError) and e.code == 304):
                 print(f'{url}: {e}; serving the recorded file', file=sys.stderr, flush=True)
+
+    @staticmethod
+    def _keep(answer, url, file):
+        """Stores a whole answer under its name, with the date upstream gave it."""
+        fd, part = tempfile.mkstemp(dir=os.path.dirname(file), prefix='.part-')
+        try:
+            with os.fdopen(fd, 'wb') as out:
+                shutil.copyfileobj(answer, out, 1 << 20)
+                size = out.tell()
+            if answer.headers.get('Content-Length') not in (None, str(size)):
+                raise Missing(f'{url}: cut short')
+            os.chmod(part, 0o644)
+            changed = email.utils.parsedate_to_datetime(
+                answer.headers.get('Last-Modified') or email.utils.formatdate(usegmt=True))
+            os.utime(part, (changed.timestamp(), changed.timestamp()))
+            os.rename(part, file)
+        except BaseException:
+            os.unlink(part)
+            raise
 
 
 class Handler(BaseHTTPRequestHandler):

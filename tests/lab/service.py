@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.parse
 
 import aptsources
 import base
@@ -40,16 +41,21 @@ def _dnsmasq(lab, config):
 
 
 def archive_hosts(config):
-    return sorted({uri.split('/')[2] for uri in config['archives']})
+    return sorted(urllib.parse.urlsplit(uri).netloc for uri in config['archives'])
+
+
+def _site(uri):
+    return urllib.parse.urlsplit(uri).netloc, urllib.parse.urlsplit(uri).scheme
 
 
 def archives(trees):
-    """Every archive the images' apt sources name, and the ones added by NANTE_LAB_MIRRORS.
-    The scheme is this machine's: the images always say http."""
-    here = {uri.split('/')[2]: uri for uri, _ in aptsources.read()}
-    uris = {uri for tree in trees for uri, _ in aptsources.read(tree)}
-    uris |= set((os.environ.get('NANTE_LAB_MIRRORS') or '').split())
-    return sorted({here.get(uri.split('/')[2], uri) for uri in uris})
+    """scheme://host of every archive the images' apt sources name, and of NANTE_LAB_MIRRORS.
+    The scheme is the one this machine uses: the images always say http."""
+    here = dict(_site(uri) for uri, _ in aptsources.read())
+    sites = dict(_site(uri) for tree in trees for uri, _ in aptsources.read(tree))
+    sites = {host: here.get(host, scheme) for host, scheme in sites.items()}
+    sites.update(_site(uri) for uri in (os.environ.get('NANTE_LAB_MIRRORS') or '').split())
+    return sorted(f'{scheme}://{host}' for host, scheme in sites.items())
 
 
 def _mirror(lab, config):
