@@ -3,8 +3,9 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "cmd.h"
+#include "github/commands.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
 /* Names for the classes where the message alone would not tell whose turn it is. */
 static const char *const class_name[] = {
@@ -26,34 +27,15 @@ static void add_excerpt(const struct source_pos *pos, struct buf *b)
 	buf_adds(b, "^\n");
 }
 
-/* Workflow commands (docs.github.com, "Workflow commands"): data escapes % CR LF, properties also : and , */
-static void add_escaped(struct buf *b, const char *z, bool property)
+static void annotate(struct gh *gh, enum gh_level level, const struct source_pos *pos, struct str msg)
 {
-	for (; *z; z++) {
-		if (*z == '%' || *z == '\r' || *z == '\n' || (property && (*z == ':' || *z == ',')))
-			buf_printf(b, "%%%02X", (unsigned char)*z);
-		else
-			buf_addc(b, *z);
-	}
-}
-
-static void annotate(const char *command, const struct source_pos *pos, const char *msg)
-{
-	const char *on = getenv("GITHUB_ACTIONS");
 	struct buf b = {0};
 
-	if (!on || strcmp(on, "true") != 0)
+	if (!gh || !gh->actions)
 		return;
-	buf_printf(&b, "::%s", command);
-	if (pos) {
-		buf_adds(&b, " file=");
-		add_escaped(&b, pos->file, true);
-		buf_printf(&b, ",line=%u,col=%u", pos->line, pos->col);
-	}
-	buf_adds(&b, "::");
-	add_escaped(&b, msg, false);
-	buf_addc(&b, '\n');
-	log_text(buf_str(&b));
+	log_redact(msg, &b); /* here, because the command's escapes would hide a secret from the log's sink */
+	gh_annotate(gh, level, NULL, pos ? pos->file : NULL, pos ? pos->line : 0, pos ? pos->col : 0,
+	            buf_str(&b));
 	buf_free(&b);
 }
 
@@ -62,7 +44,7 @@ static void add_place(const struct source_pos *pos, struct buf *b)
 	buf_printf(b, "%s:%u:%u: ", pos->file, pos->line, pos->col);
 }
 
-void report_err(const struct sources *ss, const struct err *err)
+void report_err(struct gh *gh, const struct sources *ss, const struct err *err)
 {
 	struct source_pos pos;
 	bool at = sources_locate(ss, err_origin(err), &pos);
@@ -89,17 +71,17 @@ void report_err(const struct sources *ss, const struct err *err)
 	err_text(err, &b);
 	if (err->hint)
 		buf_printf(&b, "\nhelp: %s", err->hint);
-	annotate("error", at ? &pos : NULL, b.p ? b.p : "");
+	annotate(gh, GH_ERROR, at ? &pos : NULL, buf_str(&b));
 	buf_free(&b);
 }
 
-void report_errs(const struct sources *ss, const struct errs *errs)
+void report_errs(struct gh *gh, const struct sources *ss, const struct errs *errs)
 {
 	for (size_t i = 0; i < errs->n; i++)
-		report_err(ss, &errs->v[i]);
+		report_err(gh, ss, &errs->v[i]);
 }
 
-void report_warn(const struct sources *ss, struct origin o, const char *msg)
+void report_warn(struct gh *gh, const struct sources *ss, struct origin o, const char *msg)
 {
 	struct source_pos pos;
 	bool at = sources_locate(ss, o, &pos);
@@ -111,7 +93,7 @@ void report_warn(const struct sources *ss, struct origin o, const char *msg)
 	buf_printf(&b, "%s\n", msg);
 	log_text(buf_str(&b));
 	buf_free(&b);
-	annotate("warning", at ? &pos : NULL, msg);
+	annotate(gh, GH_WARNING, at ? &pos : NULL, str_c(msg));
 }
 
 int report_exit_code(const struct err *err)
@@ -122,4 +104,17 @@ int report_exit_code(const struct err *err)
 	case ERR_UNREACHABLE: return EXIT_UNREACHABLE;
 	default: return EXIT_FAILED;
 	}
+}
+
+void report_text(void *ctx, struct str text)
+{
+	(void)ctx;
+	log_text(text);
+}
+
+void report_raw(void *ctx, struct str text)
+{
+	(void)ctx;
+	fwrite(text.p, 1, text.n, stdout);
+	fflush(stdout);
 }

@@ -133,26 +133,34 @@ static uint32_t mask(unsigned prefix)
 	return prefix ? ~(uint32_t)0 << (32 - prefix) : 0;
 }
 
-static bool read_gateway(struct reader *r, struct network *net, uint32_t *ret_ip)
+static bool read_subnet(struct reader *r, struct network *net)
 {
-	struct str s = input(r->in->gateway);
+	struct str s = input(r->in->subnet), rest = s, ip = str_split(&rest, '/');
 	int64_t bits = 24;
 
-	if (s.n == 0) {
-		*ret_ip = 192u << 24 | 168u << 16 | (uint32_t)net->vlan << 8 | 1;
-	} else {
-		struct str rest = s, ip = str_split(&rest, '/');
-
-		if (!ipv4_parse(ip, ret_ip) || (rest.p && (!str_int(rest, &bits) || bits < 8 || bits > 30)))
-			return err_set(errs_add(r->errs), ERR_USER, ORIGIN_NONE,
-			               "input gateway: '%.*s' is no IPv4 address with network bits "
-			               "(192.168.10.1/24)",
-			               STR_FMT(s));
-	}
+	if (s.n == 0)
+		net->net = 192u << 24 | 168u << 16 | (uint32_t)net->vlan << 8;
+	else if (!ipv4_parse(ip, &net->net) || !rest.p || !str_int(rest, &bits) || bits < 8 || bits > 30)
+		return err_set(errs_add(r->errs), ERR_USER, ORIGIN_NONE,
+		               "input subnet: '%.*s' is no IPv4 network (192.168.10.0/24)", STR_FMT(s));
 	net->prefix = (unsigned)bits;
-	net->net = *ret_ip & mask(net->prefix);
-	net->gateway = ipv4_text(r->a, *ret_ip);
+	net->net &= mask(net->prefix);
 	net->subnet = arena_printf(r->a, "%s/%u", ipv4_text(r->a, net->net), net->prefix);
+	return true;
+}
+
+static bool read_gateway(struct reader *r, struct network *net)
+{
+	struct str s = input(r->in->gateway);
+	uint32_t ip = net->net | 1;
+
+	if (s.n && !ipv4_parse(s, &ip))
+		return err_set(errs_add(r->errs), ERR_USER, ORIGIN_NONE,
+		               "input gateway: '%.*s' is no IPv4 address", STR_FMT(s));
+	if ((ip & mask(net->prefix)) != net->net)
+		return err_set(errs_add(r->errs), ERR_USER, ORIGIN_NONE,
+		               "input gateway: %.*s is not in the network %s", STR_FMT(s), net->subnet);
+	net->gateway = ipv4_text(r->a, ip);
 	return true;
 }
 
@@ -161,7 +169,6 @@ static bool read_network(struct reader *r)
 	struct network *net = &r->m->net;
 	struct str vlan = input(r->in->vlan_tag);
 	int64_t tag = 0;
-	uint32_t gw;
 
 	net->bridge = str_dup(r->a, input(r->in->bridge)).p;
 	net->nameserver = str_dup(r->a, input(r->in->nameserver)).p;
@@ -170,13 +177,13 @@ static bool read_network(struct reader *r)
 		return err_set(errs_add(r->errs), ERR_USER, ORIGIN_NONE,
 		               "input vlan_tag: '%.*s' is no VLAN (1 to 4094)", STR_FMT(vlan));
 	net->vlan = (int)tag;
-	if (input(r->in->gateway).n == 0 && (tag < 1 || tag > 255)) {
+	if (input(r->in->subnet).n == 0 && (tag < 1 || tag > 255)) {
 		struct err *e = errs_add(r->errs);
 
 		err_set(e, ERR_USER, ORIGIN_NONE, "the machines' network is not known");
-		return err_hint(e, "give vlan_tag 1 to 255 (gateway 192.168.TAG.1/24), or the input gateway");
+		return err_hint(e, "give vlan_tag 1 to 255 (network 192.168.TAG.0/24), or the input subnet");
 	}
-	return read_gateway(r, net, &gw);
+	return read_subnet(r, net) && read_gateway(r, net);
 }
 
 static bool read_address(struct reader *r, struct str s, struct origin at, const char **ret)
@@ -188,7 +195,7 @@ static bool read_address(struct reader *r, struct str s, struct origin at, const
 		return err_set(errs_add(r->errs), ERR_USER, at, "ip_address: '%.*s' is no IPv4 address",
 		               STR_FMT(s));
 	*ret = ipv4_text(r->a, ip);
-	if (!net->subnet || !ipv4_parse(str_c(net->gateway), &gw))
+	if (!net->gateway || !ipv4_parse(str_c(net->gateway), &gw))
 		return true; /* the network's own error was named already */
 	host = ip & ~mask(net->prefix);
 	if ((ip & mask(net->prefix)) != net->net) {
@@ -196,7 +203,7 @@ static bool read_address(struct reader *r, struct str s, struct origin at, const
 
 		err_set(e, ERR_USER, at, "ip_address: %s is not in the network %s", *ret, net->subnet);
 		return err_hint(e,
-		                "the network follows from vlan_tag (192.168.TAG.0/24) or the input gateway");
+		                "the network follows from vlan_tag (192.168.TAG.0/24) or the input subnet");
 	}
 	if (ip == gw)
 		return err_set(errs_add(r->errs), ERR_USER, at, "ip_address: %s is the gateway", *ret);

@@ -32,9 +32,9 @@ struct model_inputs {
 	const char *cpu_cores, *ram_mb, *disk_gb; /* defaults of every machine */
 	const char *instances;                    /* JSON: {"node1": {"ip_address": "...", overrides}} */
 	const char *vm_target_ip;                 /* single-machine mode */
-	const char *gateway; /* "ADDRESS/BITS" or ADDRESS (then /24); "" = 192.168.VLAN.1/24, as it has always
-	                        been */
-	const char *bridge, *nameserver, *search_domain;
+	const char *subnet;  /* "ADDRESS/BITS"; "" = 192.168.VLAN.0/24, as it has always been */
+	const char *gateway; /* "" = the first address of the subnet */
+	been * / const char *bridge, *nameserver, *search_domain;
 };
 
 struct model {
