@@ -1,4 +1,5 @@
 #include "github/inputs.h"
+#include "base/suggest.h"
 #include "base/val.h"
 #include <stdlib.h>
 #include <strings.h>
@@ -52,64 +53,20 @@ const struct input *input_find(struct str name)
 	return NULL;
 }
 
-#define NAME_MAX_LEN 40
-
-/* Edits (one character put in, left out or changed) between A and B. */
-static size_t distance(struct str a, const char *b)
-{
-	size_t row[NAME_MAX_LEN + 1], bn = strlen(b);
-
-	if (a.n > NAME_MAX_LEN || bn > NAME_MAX_LEN)
-		return NAME_MAX_LEN;
-	for (size_t j = 0; j <= bn; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.n; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= bn; j++) {
-			size_t change = diagonal + (fold(a.p[i - 1]) != b[j - 1]);
-			size_t least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-			diagonal = row[j];
-			row[j] = change < least ? change : least;
-		}
-	}
-	return row[bn];
-}
-
 const struct input *input_nearest(struct str name)
 {
-	size_t n, best = 4;
-	const struct input *row = input_rows(&n), *found = NULL;
+	size_t n;
+	const struct input *row = input_rows(&n);
+	struct buf folded = {0};
+	struct suggest near = {0};
 
-	for (; n; n--, row++) {
-		size_t d = distance(name, row->name);
-
-		/* A short name differs from everything by little. */
-		if (d < best && d * 2 < name.n) {
-			best = d;
-			found = row;
-		}
-	}
-	return found;
-}
-
-const char *input_type_name(enum input_type type)
-{
-	switch (type) {
-	case INPUT_TEXT: return "text";
-	case INPUT_NAME: return "name";
-	case INPUT_BOOL: return "boolean";
-	case INPUT_INT: return "number";
-	case INPUT_CHOICE: return "choice";
-	case INPUT_SIZE: return "size";
-	case INPUT_IP: return "address";
-	case INPUT_SUBNET: return "network";
-	case INPUT_LIST: return "list";
-	case INPUT_JSON: return "JSON";
-	}
-	abort();
+	for (size_t i = 0; i < name.n; i++)
+		buf_addc(&folded, fold(name.p[i]));
+	near.name = buf_str(&folded);
+	for (; n; n--, row++)
+		suggest_offer(&near, row->name);
+	buf_free(&folded);
+	return near.best ? input_find(str_c(near.best)) : NULL;
 }
 
 static size_t row_index(const struct input *row)
@@ -202,13 +159,9 @@ bool inputs_bool(const struct inputs *in, const char *name)
 
 int64_t inputs_int(const struct inputs *in, const char *name)
 {
-	struct str text = str_c(inputs_get(in, name));
 	int64_t n = 0;
 
-	if (row_of(name)->type == INPUT_SIZE)
-		(void)input_size(text, &n);
-	else
-		(void)str_int(text, &n);
+	(void)str_int(str_c(inputs_get(in, name)), &n);
 	return n;
 }
 

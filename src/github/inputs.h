@@ -1,6 +1,6 @@
 /*
  * inputs - what the user asks for: one table of every input, read from INPUT_* (GitHub), --input name=value,
- * or an env file, checked value by value. What the values mean together is the model's business.
+ * or an env file.
  */
 #ifndef GITHUB_INPUTS_H
 #define GITHUB_INPUTS_H
@@ -9,21 +9,21 @@
 
 enum input_type {
 	INPUT_TEXT,
-	INPUT_NAME,   /* a letter, then letters, digits, hyphens; at most 63 */
-	INPUT_BOOL,   /* as YAML 1.2 and GitHub write it: true/false, any case */
-	INPUT_INT,    /* within lo..hi */
-	INPUT_CHOICE, /* one of choices */
-	INPUT_SIZE,   /* 40, 40G, 40GB, 1T: whole GiB within lo..hi */
-	INPUT_IP,     /* an IPv4 address */
-	INPUT_SUBNET, /* an IPv4 network in CIDR form */
-	INPUT_LIST,   /* names separated by commas or white space */
-	INPUT_JSON,   /* syntax is checked where it is read, with positions */
+	INPUT_NAME,
+	INPUT_BOOL, /* true or false, any case */
+	INPUT_INT,  /* within lo..hi */
+	INPUT_CHOICE,
+	INPUT_SIZE, /* 40, 40G, 1T */
+	INPUT_IP,   /* an IPv4 address */
+	INPUT_LIST, /* names separated by commas or white space */
+	INPUT_JSON,
 };
 
 enum input_flags {
 	INPUT_SECRET = 1 << 0,  /* masked, never shown */
 	INPUT_ADDED = 1 << 1,   /* not an input of the chain this replaces */
 	INPUT_NO_FLOW = 1 << 2, /* of the action only: the reusable workflow does not offer it */
+	INPUT_MODEL = 1 << 3,   /* describes the machines: the model checks it, together with the others */
 };
 
 struct input {
@@ -31,11 +31,9 @@ struct input {
 	enum input_type type;
 	unsigned flags;
 	const char *dflt;
-	const char
-	        *prefer; /* taken when the value is empty and Proxmox VE has it; NULL: nothing is preferred */
-	const char *choices; /* INPUT_CHOICE: separated by spaces */
-	int64_t lo, hi;
 	const char *doc;
+	const char *prefer; /* taken when the value is empty and Proxmox VE has it; NULL: nothing is */
+	int64_t lo, hi;
 };
 
 /* The table. */
@@ -59,13 +57,13 @@ bool inputs_set(struct inputs *in, struct str name, struct str value, struct err
 bool inputs_set_pair(struct inputs *in, const char *pair, struct err *err);
 /* Every INPUT_* of ENV (a map of strings). One that is not in the table is an error in ES. */
 void inputs_set_env(struct inputs *in, const struct val *env, struct errs *es);
-/* Checks every value on its own: all that is wrong goes to ES. */
+/* Checks every value that the model does not: all that is wrong goes to ES. */
 void inputs_check(const struct inputs *in, struct errs *es);
 
 /* The value of input NAME, which must be in the table; after inputs_check() found nothing wrong. */
 const char *inputs_get(const struct inputs *in, const char *name);
 bool inputs_bool(const struct inputs *in, const char *name);
-int64_t inputs_int(const struct inputs *in, const char *name); /* INPUT_INT, and INPUT_SIZE in GiB */
+int64_t inputs_int(const struct inputs *in, const char *name); /* INPUT_INT */
 /* INPUT_LIST: its members in A, NULL-terminated; *RET_N may be NULL. */
 const char *const *inputs_list(const struct inputs *in, const char *name, struct arena *a, size_t *ret_n);
 /* Whether somebody gave it, and what is preferred when nobody did ("" when nothing is). */
@@ -73,9 +71,4 @@ bool inputs_given(const struct inputs *in, const char *name);
 const char *inputs_prefer(const struct inputs *in, const char *name);
 /* Where the value begins: for errors within it. */
 struct origin inputs_origin(const struct inputs *in, const char *name);
-
-/* "40", "40G", "40 GB", "1T", "512M" (rounded up) as whole GiB. False when S is no size. */
-bool input_size(struct str s, int64_t *ret_gib);
-/* Dotted IPv4, exactly four parts without leading zeros, as a number. */
-bool input_ipv4(struct str s, uint32_t *ret);
 #endif
