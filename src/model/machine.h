@@ -34,7 +34,7 @@ struct model_inputs {
 	const char *vm_target_ip;                 /* single-machine mode */
 	const char *subnet;  /* "ADDRESS/BITS"; "" = 192.168.VLAN.0/24, as it has always been */
 	const char *gateway; /* "" = the first address of the subnet */
-	been * / const char *bridge, *nameserver, *search_domain;
+	const char *bridge, *nameserver, *search_domain;
 };
 
 struct model {
