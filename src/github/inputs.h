@@ -13,9 +13,10 @@ enum input_type {
 	INPUT_BOOL, /* true or false, any case */
 	INPUT_INT,  /* within lo..hi */
 	INPUT_CHOICE,
-	INPUT_SIZE, /* 40, 40G, 1T */
-	INPUT_IP,   /* an IPv4 address */
-	INPUT_LIST, /* names separated by commas or white space */
+	INPUT_SIZE,   /* 40, 40G, 1T */
+	INPUT_IP,     /* an IPv4 address */
+	INPUT_SUBNET, /* an IPv4 network, ADDRESS/BITS */
+	INPUT_LIST,   /* names separated by commas or white space */
 	INPUT_JSON,
 };
 

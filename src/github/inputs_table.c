@@ -28,8 +28,10 @@ static const struct input rows[] = {
          NULL, 0, 0},
 
         {"vlan_tag", INPUT_INT, INPUT_MODEL, "20", "VLAN of the machines' network.", NULL, 0, 0},
+        {"subnet", INPUT_SUBNET, INPUT_ADDED | INPUT_MODEL, "",
+         "Network of the machines, ADDRESS/BITS. Empty: 192.168.VLAN.0/24.", NULL, 0, 0},
         {"gateway", INPUT_IP, INPUT_ADDED | INPUT_MODEL, "",
-         "The network's gateway, with /BITS where the network is no /24. Empty: 192.168.VLAN.1.", NULL, 0, 0},
+         "The network's gateway. Empty: the first address of the subnet.", NULL, 0, 0},
         {"nameserver", INPUT_LIST, INPUT_ADDED | INPUT_MODEL, "",
          "Addresses of name servers. Empty: those of the template.", NULL, 0, 0},
         {"search_domain", INPUT_TEXT, INPUT_ADDED | INPUT_MODEL, "",
@@ -121,6 +123,7 @@ const char *input_type_name(enum input_type type)
 	case INPUT_CHOICE: return "choice";
 	case INPUT_SIZE: return "size";
 	case INPUT_IP: return "address";
+	case INPUT_SUBNET: return "network";
 	case INPUT_LIST: return "list";
 	case INPUT_JSON: return "JSON";
 	}
