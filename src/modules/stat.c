@@ -9,6 +9,13 @@
 #include "modules/digest.h"
 #include "modules/users.h"
 
+/* musl's ioctl() takes its request as an int. */
+#ifdef __GLIBC__
+#define REQUEST(r) (r)
+#else
+#define REQUEST(r) ((int)(r))
+#endif
+
 static double seconds(const struct timespec *t)
 {
 	return (double)t->tv_sec + (double)t->tv_nsec / 1e9;
@@ -96,7 +103,7 @@ static void set_attrs(struct mod_ctx *m, struct val *s, const char *path)
 	struct buf letters = {0};
 	struct val *names = val_list(m->a);
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW), flags = 0;
-	if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0)
+	if (fd >= 0 && ioctl(fd, REQUEST(FS_IOC_GETFLAGS), &flags) == 0)
 		for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 			if ((unsigned)flags & table[i].flag) {
 				buf_addc(&letters, table[i].letter);
@@ -104,7 +111,7 @@ static void set_attrs(struct mod_ctx *m, struct val *s, const char *path)
 			}
 	if (fd >= 0) {
 		int version;
-		if (ioctl(fd, FS_IOC_GETVERSION, &version) == 0)
+		if (ioctl(fd, REQUEST(FS_IOC_GETVERSION), &version) == 0)
 			val_set(s, "version", val_strf(m->a, "%u", (unsigned)version));
 		else
 			val_set(s, "version", val_null());
