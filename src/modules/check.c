@@ -345,15 +345,16 @@ static void check_unknown(struct check *c, const struct mod_arg *spec, bool file
 
 /* Takes every member of ARGS that SPEC (or, with FILES, the file arguments) knows into OUT; names the
  * unknown. */
-static void take_args(struct check *c, const struct mod_arg *spec, bool files, bool raw_params,
+static void take_args(struct check *c, const struct mod_arg *spec, bool files, bool raw_params, bool any,
                       const struct val *args, struct val *out)
 {
-	check_unknown(c, spec, files, raw_params, args);
+	if (!any)
+		check_unknown(c, spec, files, raw_params, args);
 	MAP_EACH (i, args) {
 		const struct val *k = val_key_at(args, i), *v = val_value_at(args, i);
 		struct str name = val_text(k, c->a);
 		const struct mod_arg *arg = find_arg(spec, files, name);
-		if (is_internal(name, raw_params)) {
+		if (is_internal(name, raw_params) || (!arg && any)) {
 			val_sets(out, name, val_copy(c->a, v));
 			continue;
 		}
@@ -398,7 +399,7 @@ bool spec_check(const struct mod_arg *spec, const char *what, const struct val *
 {
 	struct check c = {what, templated, a, errs, true};
 	struct val *out = val_map(a);
-	take_args(&c, spec, false, false, args, out);
+	take_args(&c, spec, false, false, false, args, out);
 	check_required(&c, spec, args, out);
 	*ret = out;
 	return c.ok;
@@ -473,7 +474,8 @@ bool module_check_args(const struct module *m, const struct val *args, bool temp
 {
 	struct check c = {m->name, templated, a, errs, true};
 	struct val *out = val_at_origin(a, val_map(a), val_origin(args)), *given;
-	take_args(&c, m->args, m->flags & MOD_FILE_ARGS, m->flags & MOD_RAW_PARAMS, args, out);
+	take_args(&c, m->args, m->flags & MOD_FILE_ARGS, m->flags & MOD_RAW_PARAMS, m->flags & MOD_ANY_ARGS,
+	          args, out);
 	given = val_at_origin(a, val_shallow(a, out), val_origin(args));
 	if (m->mutually_exclusive)
 		each_group(&c, m->mutually_exclusive, given, group_exclusive);

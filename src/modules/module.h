@@ -29,7 +29,7 @@ struct mod_ctx {
 	int verbosity;
 	const char *const *env; /* of children; HOME and USER are those of the task's user */
 	const char *tmp;        /* a directory for temporary files */
-	int64_t deadline_ms; /* CLOCK_MONOTONIC; 0: none. mod_spawn() ends its child then */
+	int64_t deadline_ms;    /* CLOCK_MONOTONIC; 0: none. mod_spawn() ends its child then */
 	/* What the controller would send: "src" or "content" of copy, template, script, unarchive. */
 	struct str content_sha256; /* empty when there is none */
 	struct str content_name;   /* base name of the source */

@@ -34,6 +34,7 @@ enum {
 	MOD_CONTROLLER =
 	        16,         /* runs on the controller only (set_fact, debug, ...): no run function, no host */
 	MOD_READ_ONLY = 32, /* never changes anything: safe to repeat after a lost link */
+	MOD_ANY_ARGS = 64,  /* names of its own beside those of its spec (set_fact, add_host) */
 };
 
 struct mod_ctx;

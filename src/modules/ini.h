@@ -1,0 +1,11 @@
+/*
+ * ini - the reading of ini text as Python's configparser does it: for local facts.
+ */
+#ifndef MODULES_INI_H
+#define MODULES_INI_H
+#include "base/val.h"
+
+/* {section: {option: text}}: option names in lower case; [DEFAULT] and lines before any section are left out.
+ */
+struct val *ini_to_val(struct arena *a, struct str text);
+#endif
