@@ -198,7 +198,7 @@ static const struct mod_arg command_args[] = {
 
 static const struct mod_arg shell_args[] = {COMMON_ARGS, {NULL}};
 
-const struct module mod_command = {
+const struct module module_row_command = {
         .name = "command",
         .from = "ansible.builtin",
         .doc = "Runs a program, without a shell.",
@@ -207,7 +207,7 @@ const struct module mod_command = {
         .run = run_command,
 };
 
-const struct module mod_shell = {
+const struct module module_row_shell = {
         .name = "shell",
         .from = "ansible.builtin",
         .doc = "Runs a line of shell.",

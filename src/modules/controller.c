@@ -7,14 +7,14 @@
 		NULL \
 	}
 
-/* A row: VAR is the descriptor's name after mod_. */
-#define ROW(var, word, text, spec, more, ...)                                          \
-	const struct module mod_##var = {.name = word,                                 \
-	                                 .from = "ansible.builtin",                    \
-	                                 .doc = text,                                  \
-	                                 .args = spec,                                 \
-	                                 .flags = MOD_CONTROLLER | MOD_CHECK | (more), \
-	                                 __VA_ARGS__}
+/* A row: VAR is the descriptor's name after module_row_. */
+#define ROW(var, word, text, spec, more, ...)                                                 \
+	const struct module module_row_##var = {.name = word,                                 \
+	                                        .from = "ansible.builtin",                    \
+	                                        .doc = text,                                  \
+	                                        .args = spec,                                 \
+	                                        .flags = MOD_CONTROLLER | MOD_CHECK | (more), \
+	                                        __VA_ARGS__}
 
 static const struct mod_arg none[] = {NO_ARGS};
 

@@ -313,7 +313,7 @@ static const struct mod_arg args[] = {
         {NULL},
 };
 
-const struct module mod_copy = {
+const struct module module_row_copy = {
         .name = "copy",
         .from = "ansible.builtin",
         .doc = "Puts a file or a tree onto the host.",

@@ -409,7 +409,7 @@ static const struct mod_arg args[] = {
         {NULL},
 };
 
-const struct module mod_file = {
+const struct module module_row_file = {
         .name = "file",
         .from = "ansible.builtin",
         .doc = "Files, directories and links: that they exist or not, and their attributes.",

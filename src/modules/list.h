@@ -1,4 +1,4 @@
-/* The modules of this build, one row each: M(descriptor). The order is that of nante doc. */
+/* The modules of this build, one row each: M(n) for the descriptor module_row_n. The order is that of nante doc. */
 #define MODULE_LIST(M)            \
 	M(add_host)               \
 	M(assert)                 \

@@ -13,7 +13,7 @@ static const struct mod_arg args[] = {
         {NULL},
 };
 
-const struct module mod_ping = {
+const struct module module_row_ping = {
         .name = "ping",
         .from = "ansible.builtin",
         .doc = "Answers pong: the host can be reached and runs tasks.",

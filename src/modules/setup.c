@@ -223,7 +223,7 @@ static const struct mod_arg args[] = {
         {NULL},
 };
 
-const struct module mod_setup = {
+const struct module module_row_setup = {
         .name = "setup",
         .from = "ansible.builtin",
         .doc = "Gathers facts about the host.",

@@ -234,7 +234,7 @@ static const struct mod_arg args[] = {
         {NULL},
 };
 
-const struct module mod_stat = {
+const struct module module_row_stat = {
         .name = "stat",
         .from = "ansible.builtin",
         .doc = "Says what is known of a file.",

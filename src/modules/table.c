@@ -1,8 +1,8 @@
 #include "modules/list.h"
 #include "modules/spec.h"
 
-#define ROW_EXTERN(n) extern const struct module mod_##n;
-#define ROW_TABLE(n) &mod_##n,
+#define ROW_EXTERN(n) extern const struct module module_row_##n;
+#define ROW_TABLE(n) &module_row_##n,
 #define ROW_ENUM(n) ROW_##n,
 
 MODULE_LIST(ROW_EXTERN)
