@@ -1,5 +1,7 @@
 """What every part of the lab shares: names, places, running a command, atomic files."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -79,3 +81,13 @@ def read_json(path, default=None):
 
 def write_json(path, value, mode=0o600):
     write_atomic(path, json.dumps(value, indent=1, sort_keys=True) + '\n', mode)
+
+
+@contextlib.contextmanager
+def locked(state, what):
+    """One holder at a time per lab, across threads and processes."""
+    folder = os.path.join(state, 'locks')
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, what), 'w', encoding='ascii') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield

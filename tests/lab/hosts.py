@@ -5,7 +5,6 @@ STATE/hosts/NAME/ holds host.json (the disk's image), settings.json, console.log
 DISKS/NAME. What runs is read from the host's cgroup, never remembered."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
@@ -84,15 +83,6 @@ class Hosts:
             s['nameservers'] = [self.net.gateway(s['vlan'])]
         return s
 
-    @contextlib.contextmanager
-    def _locked(self, name):
-        """One change at a time per host, across threads and processes."""
-        folder = os.path.join(self.state_dir, 'locks')
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, name), 'w', encoding='ascii') as f:
-            fcntl.flock(f, fcntl.LOCK_EX)
-            yield
-
     # Disks
 
     def exists(self, name):
@@ -121,7 +111,7 @@ class Hosts:
 
     def _make(self, name, image, disk):
         host = self._places(name)
-        with self._locked(name):
+        with base.locked(self.state_dir, name):
             if os.path.exists(host.meta_file):
                 raise HostError(f"host '{name}' exists already")
             self._wipe(host)
@@ -142,7 +132,7 @@ class Hosts:
 
     def destroy(self, name):
         host = self.host(name)
-        with self._locked(name):
+        with base.locked(self.state_dir, name):
             self._stop(name)
             self.net.unplug(name)
             self._wipe(host)
@@ -159,13 +149,14 @@ class Hosts:
 
     def _names_changed(self):
         """Tells the lab's name server who has which address."""
-        lines = []
-        for name in self.list():
-            with contextlib.suppress(HostError):  # destroyed meanwhile
-                s = self.settings(name)
-                if s.get('ip') and s['ip'] != 'dhcp':
-                    lines.append(f"{s['ip'].split('/')[0]} {s['hostname']}")
-        base.write_atomic(os.path.join(self.state_dir, 'dns-hosts'), '\n'.join(lines) + '\n', 0o644)
+        with base.locked(self.state_dir, '.names'):
+            lines = []
+            for name in self.list():
+                with contextlib.suppress(HostError):  # destroyed meanwhile
+                    s = self.settings(name)
+                    if s.get('ip') and s['ip'] != 'dhcp':
+                        lines.append(f"{s['ip'].split('/')[0]} {s['hostname']}")
+            base.write_atomic(os.path.join(self.state_dir, 'dns-hosts'), '\n'.join(lines) + '\n', 0o644)
         for pid in cgroup.pids(os.path.join(cgroup.lab(self.config['instance']),
                                             'services', 'dnsmasq')):
             with contextlib.suppress(ProcessLookupError):
@@ -175,7 +166,7 @@ class Hosts:
 
     def start(self, name):
         host = self.host(name)
-        with self._locked(name):
+        with base.locked(self.state_dir, name):
             if self.state(name) != 'stopped':
                 raise HostError(f"host '{name}' is already running")
             settings = self.settings(name)
@@ -193,7 +184,7 @@ class Hosts:
     def stop(self, name):
         """Pulls the plug. A stopped host stays stopped."""
         self.host(name)
-        with self._locked(name):
+        with base.locked(self.state_dir, name):
             self._stop(name)
 
     kill = stop

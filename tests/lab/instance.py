@@ -17,6 +17,34 @@ VLANS = [10, 20]
 SUITE = 'bookworm'
 NODES = ['pmx1', 'pmx2', 'pmx3']
 
+# Every systemd wants its dozen inotify instances, and the kernel's count is per user: root's.
+INOTIFY = '/proc/sys/fs/inotify/max_user_instances'
+INOTIFY_WANTED = 4096
+INOTIFY_BEFORE = os.path.join(os.path.dirname(base.state_dir('-')), '.inotify-before')
+
+
+def _more_inotify():
+    with open(INOTIFY, encoding='ascii') as f:
+        before = f.read().strip()
+    if int(before) < INOTIFY_WANTED:
+        base.write_atomic(INOTIFY_BEFORE, before)
+        with contextlib.suppress(OSError):  # read-only in a container; ten hosts work without
+            with open(INOTIFY, 'w', encoding='ascii') as f:
+                f.write(str(INOTIFY_WANTED))
+
+
+def _inotify_as_before():
+    """The last lab to go puts the machine's own limit back."""
+    folder, name = os.path.split(INOTIFY_BEFORE)
+    if not os.path.isdir(folder) or os.listdir(folder) != [name]:
+        return
+    with open(INOTIFY_BEFORE, encoding='ascii') as f:
+        before = f.read()
+    with contextlib.suppress(OSError):
+        with open(INOTIFY, 'w', encoding='ascii') as f:
+            f.write(before)
+    os.unlink(INOTIFY_BEFORE)
+
 
 class Lab:
     def __init__(self, name=None):
@@ -61,6 +89,7 @@ class Lab:
                                                                           config['suite']):
                 raise base.LabError(f"the lab '{self.name}' is up with {config['suite']} on "
                                     f"{','.join(config['nodes'])}; take it down first")
+            _more_inotify()
             for cg in (self.cgroup, self.cgroup + '/services', self.cgroup + '/hosts'):
                 cgroup.delegate(cgroup.make(cg))
             self.net.up(config['vlans'])
@@ -119,6 +148,7 @@ class Lab:
             self.net.down()
             for path in (disks, self.state):
                 base.run(['rm', '-rf', '--one-file-system', path], timeout=300)
+        _inotify_as_before()
         for path in (os.path.dirname(disks), os.path.dirname(self.state),
                      '/run/systemd/nspawn', '/run/systemd'):
             with contextlib.suppress(OSError):

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 
-from base import LabError, run
+from base import LabError, locked, run
 
 DOCKER_VLAN = 10
 
@@ -46,11 +46,12 @@ class Net:
             raise LabError(f'VLAN {tag}: the lab has 1 to 254')
         if not os.path.exists(self.netns_path()):
             raise LabError('the lab is not up')
-        have = run(['ip', '-n', self.router, '-br', 'link', 'show', 'type', 'bridge'])
-        if bridge not in have.split():
-            self._batch(self.router, [f'link add {bridge} type bridge forward_delay 0',
-                                      f'addr add {self.gateway(tag)}/24 dev {bridge}',
-                                      f'link set {bridge} up'])
+        with locked(self.state, '.vlan'):
+            have = run(['ip', '-n', self.router, '-br', 'link', 'show', 'type', 'bridge'])
+            if bridge not in have.split():
+                self._batch(self.router, [f'link add {bridge} type bridge forward_delay 0',
+                                          f'addr add {self.gateway(tag)}/24 dev {bridge}',
+                                          f'link set {bridge} up'])
         return bridge
 
     @staticmethod

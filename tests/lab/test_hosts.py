@@ -296,12 +296,32 @@ class Traces(unittest.TestCase):
         ['docker', 'info'], capture_output=True).returncode == 0, 'no Docker engine')
     def test_docker_network(self):
         lab('up', timeout=600)
+        boot(['h1'])
         name = lab('docker-network').strip()
         self.assertEqual(lab('docker-network').strip(), name)
+        code, err = lab('docker-network', check=False, env={'NANTE_LAB': NAME + 'x'})
+        self.assertEqual((code, 'is not up' in err), (1, True))
+        # No image can be had in a test: the shell and its libraries make one.
+        shell = shutil.which('bash')
+        libs = [w for w in subprocess.run(['ldd', shell], capture_output=True, check=True)
+                .stdout.decode().split() if w.startswith('/')]
+        with subprocess.Popen(['tar', '-chf', '-', shell, *libs], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL) as tar:
+            subprocess.run(['docker', 'import', '-', name], stdin=tar.stdout, check=True,
+                           stdout=subprocess.DEVNULL)
+        self.addCleanup(subprocess.run, ['docker', 'rmi', '-f', name], stdout=subprocess.DEVNULL)
+        look = 'exec 3<>/dev/tcp/192.168.10.11/22 && read -r banner <&3 && echo "$banner"'
+        out = subprocess.run(['docker', 'run', '--rm', '--network', name, name, shell, '-c', look],
+                             capture_output=True, timeout=60)
+        self.assertIn(b'SSH-2.0', out.stdout, out.stderr)
+        held = subprocess.run(['docker', 'run', '-dit', '--network', name, name, shell], check=True,
+                              capture_output=True).stdout.decode().strip()
+        self.addCleanup(subprocess.run, ['docker', 'rm', '-f', held], stdout=subprocess.DEVNULL)
         lab('down')
         left = subprocess.run(['docker', 'network', 'ls', '-q', '-f', f'name={name}'],
                               capture_output=True, check=True).stdout
         self.assertEqual(left, b'')
+        self.assertEqual(traces(NAME), [])
 
 
 class WithoutRoot(unittest.TestCase):
