@@ -69,6 +69,8 @@ def _user(root, s):
         _chroot(root, ['useradd', '-m', '-s', '/bin/bash', '-G', 'adm,sudo', '-p', '*', user])
     if user != 'root':
         _put(root, 'etc/sudoers.d/90-cloud-init-users', f'{user} ALL=(ALL) NOPASSWD:ALL\n', 0o440)
+    else:  # a container: its one user is root, with keys
+        _put(root, 'etc/ssh/sshd_config.d/05-root.conf', 'PermitRootLogin prohibit-password\n')
     keys = [k.strip() for k in s.get('sshkeys') or [] if k.strip()]
     if keys:
         home = (known[user][5] if user in known else f'/home/{user}').lstrip('/')
