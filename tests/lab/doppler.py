@@ -26,6 +26,7 @@ import http
 import json
 import os
 import secrets
+import socket
 import socketserver
 import threading
 import time
@@ -309,6 +310,7 @@ def _token(request):
 class Connection(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.settimeout(IDLE_SECONDS)
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError):
             with self.server.tls.wrap_socket(self.request, server_side=True) as sock, sock.makefile("rb") as stream:
                 while self._serve_one(sock, stream):

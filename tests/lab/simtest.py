@@ -1,5 +1,7 @@
 """What the simulators' tests share: a server process with a state directory of its own, and a plain client."""
 
+import base64
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -11,11 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKEN = "nante@pve!ci"
 SECRET = "12345678-1234-1234-1234-123456789abc"
+Q1 = "/nodes/pmx1/qemu"
+TEMPLATE = Q1 + "/9000"
+KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + b"k" * 32).decode() + " me@here"
+UNKNOWN = "property is not defined in schema and the schema does not allow additional properties"
+
+
+def encoded(text):
+    return urllib.parse.quote(text, safe="")
 
 
 def certificate(state):
@@ -48,8 +59,8 @@ class Simulator:
         self.config = dict({"token_id": TOKEN, "token_secret": SECRET, "auth_delay": 0.1, "cleanup_lock": 0,
                             "name_lag": 0, "pve": {}}, **(config or {}))
         self.write("config.json", self.config)
-        self.env = dict(os.environ, PVE_SIM_SPEED="20", **(env or {}))
-        self.process = None
+        self.env = dict(dict(os.environ, PVE_SIM_SPEED="20"), **(env or {}))
+        self.process = self._context = None
         self.start()
 
     def write(self, name, data):
@@ -86,7 +97,9 @@ class Simulator:
             return [json.loads(line) for line in f]
 
     def context(self):
-        return ssl.create_default_context(cafile=os.path.join(self.state, "ca.pem"))
+        if not self._context:
+            self._context = ssl.create_default_context(cafile=os.path.join(self.state, "ca.pem"))
+        return self._context
 
     def connection(self):
         return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context(), timeout=20)
@@ -145,26 +158,86 @@ class Client:
             conn.request(method, target, body, head)
             return Reply(conn.getresponse())
 
-    def get(self, path, **params):
+    def get(self, path, /, **params):
         return self.request("GET", path, params)
 
-    def post(self, path, **params):
+    def post(self, path, /, **params):
         return self.request("POST", path, params)
 
-    def put(self, path, **params):
+    def put(self, path, /, **params):
         return self.request("PUT", path, params)
 
-    def delete(self, path, **params):
+    def delete(self, path, /, **params):
         return self.request("DELETE", path, params)
 
     def wait(self, reply, limit=20):
         """The exit status of the task a reply names."""
         upid = reply if isinstance(reply, str) else reply.data
-        node = upid.split(":")[1]
+        path = "/api2/json/nodes/%s/tasks/%s/status" % (upid.split(":")[1], encoded(upid))
         end = time.monotonic() + limit
-        while time.monotonic() < end:
-            status = self.get("/nodes/%s/tasks/%s/status" % (node, urllib.parse.quote(upid))).data
-            if status["status"] == "stopped":
-                return status["exitstatus"]
-            time.sleep(0.02)
+        with contextlib.closing(self.sim.connection()) as conn:
+            while time.monotonic() < end:
+                conn.request("GET", path, headers=self.header)
+                status = Reply(conn.getresponse()).data
+                if status["status"] == "stopped":
+                    return status["exitstatus"]
+                time.sleep(0.03)
         raise AssertionError("task %s does not end" % upid)
+
+
+class PveTest(unittest.TestCase):
+    """Cases against one simulator; `config` and `env` give a class one of its own."""
+    config = {}
+    env = {}
+
+    _shared = None
+
+    @classmethod
+    def setUpClass(cls):
+        if cls.config or cls.env:
+            cls.sim = Simulator("pve", cls.config, cls.env)
+        else:
+            PveTest._shared = PveTest._shared or Simulator("pve")
+            cls.sim = PveTest._shared
+        cls.api = Client(cls.sim)
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.sim is not PveTest._shared:
+            cls.sim.close()
+
+    @classmethod
+    def close_shared(cls):
+        """For tearDownModule: ends the simulator of the classes without a configuration of their own."""
+        if PveTest._shared:
+            PveTest._shared.close()
+            PveTest._shared = None
+
+    def refused(self, reply, status, reason=None):
+        self.assertEqual(reply.status, status, reply.body)
+        if reason is not None:
+            self.assertEqual(reply.reason, reason)
+
+    def bad_param(self, reply, **errors):
+        self.refused(reply, 400, "Parameter verification failed.")
+        self.assertEqual(reply.errors, {k.replace("__", "-"): v for k, v in errors.items()})
+
+    def done(self, reply):
+        self.assertEqual(self.api.wait(reply), "OK")
+
+    def clone(self, **params):
+        """A clone of the template; returns (vmid, path)."""
+        vmid = int(params.pop("newid", 0) or self.api.get("/cluster/nextid").data)
+        self.done(self.api.post(TEMPLATE + "/clone", newid=vmid, **params))
+        node = params.get("target", "pmx1")
+        return vmid, "/nodes/%s/qemu/%d" % (node, vmid)
+
+    def running(self, **params):
+        vmid, path = self.clone(**params)
+        self.done(self.api.post(path + "/status/start"))
+        return vmid, path
+
+    @contextlib.contextmanager
+    def background(self, count=4):
+        with concurrent.futures.ThreadPoolExecutor(count) as pool:
+            yield pool

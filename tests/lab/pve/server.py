@@ -195,6 +195,7 @@ class Connection(socketserver.BaseRequestHandler):
     def handle(self):
         sock = self.request
         sock.settimeout(IDLE_SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if sock.recv(1, socket.MSG_PEEK) not in (b"\x16", b""):
                 self._redirect(sock)
@@ -235,6 +236,8 @@ class Connection(socketserver.BaseRequestHandler):
             return False
         closing = last or answer.code >= 400 or request is None or request.closes
         self._send(sock, request, answer, closing)
+        if request is None:
+            wire.drain(sock)
         return not closing
 
     def _answer(self, request):

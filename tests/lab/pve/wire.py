@@ -3,9 +3,11 @@
 Shared by the simulated Doppler, which differs in limits only.
 """
 
+import contextlib
 import json
 import socket
 import struct
+import time
 import urllib.parse
 
 MAX_HEADERS = 64
@@ -121,6 +123,17 @@ def answer_bytes(code, reason, headers, body):
     lines += ["%s: %s" % kv for kv in headers.items()]
     lines.append("Content-Length: %d" % len(body))
     return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + body
+
+
+def drain(sock, seconds=2.0):
+    """Reads what the client still sends: closing before that would turn the answer into a reset."""
+    end = time.monotonic() + seconds
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while time.monotonic() < end:
+            sock.settimeout(max(end - time.monotonic(), 0.01))
+            if not sock.recv(65536):
+                break
 
 
 def reset(sock):
