@@ -2,6 +2,7 @@
  * All machines at once, each through its steps.
  */
 #include "proxmox/apply.h"
+#include "net/loop.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -61,6 +61,7 @@ struct ssh_target {
 	bool (*first_contact)(void *ctx, const struct ssh_target *t, const char *key_line);
 	void *ctx;
 	bool no_host_key_check;
+	bool accept_new;               /* take the key of a host that is not known, without a word */
 	const struct ssh_target *jump; /* through this host; NULL: directly */
 	int connect_ms;                /* for TCP, and again for login; 0: 10 s */
 	int reconnect_ms;              /* how long to try to get a lost link back; 0: 60 s; < 0: not at all */

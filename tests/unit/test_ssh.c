@@ -7,6 +7,7 @@
 #include "ssh/link.h"
 
 #include <arpa/inet.h>
+#include <libssh2.h>
 #include <openssl/evp.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -268,10 +269,10 @@ static void test_tasks(void **state)
 	expect_ok(w, request(w, ssh_link_new(w->links, &w->t), "ping", "data", "x"));
 	assert_int_equal(w->uploads, 1);
 	assert_int_equal(w->connects, 2);
-	assert_int_equal(
-	        shell("cd home/.cache/nante && [ $(stat -c %%a .) = 700 ] && [ $(ls -A | wc -l) = 1 ] && "
-	              "[ agent-$(sha256sum <agent-* | cut -d' ' -f1) = $(ls) ]"),
-	        0);
+	assert_int_equal(shell("cd home/.cache/nante/agent && [ $(stat -c %%a .) = 700 ] && [ $(ls -A | wc "
+	                       "-l) = 1 ] && "
+	                       "[ agent-$(cat agent-* | sha256sum | cut -d' ' -f1) = $(ls) ]"),
+	                 0);
 }
 
 static void test_damaged_copy(void **state)
@@ -279,7 +280,8 @@ static void test_damaged_copy(void **state)
 	struct world *w = *state;
 
 	need_server();
-	assert_int_equal(shell("mkdir -p home/.cache/nante && cd home/.cache/nante && for f in agent-*; do [ "
+	assert_int_equal(shell("mkdir -p home/.cache/nante/agent && cd home/.cache/nante/agent && for f in "
+	                       "agent-*; do [ "
 	                       "! -f $f ] || "
 	                       "{ rm -f $f; echo broken >$f; chmod 700 $f; }; done"),
 	                 0);
@@ -294,7 +296,8 @@ static void test_keys(void **state)
 	struct buf crlf = {0};
 
 	need_server();
-	for (size_t i = 0; i < 2; i++) {
+	/* libssh2 before 1.11 signs with an RSA key in a way that servers of today refuse. */
+	for (size_t i = 0; i < (libssh2_version(0x010b00) ? 2 : 1); i++) {
 		struct ssh_target t = w->t;
 
 		t.key = str_n(NULL, 0);
@@ -632,12 +635,81 @@ static void test_key_lines(void **state)
 	arena_free(a);
 }
 
+/* libssh2 1.10 loses two numbers of an ECDSA key. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libssh2.so";
+}
+
+static struct val *test_var(void *ctx, const char *name)
+{
+	return val_get(ctx, name);
+}
+
+static void test_target(void **state)
+{
+	struct arena *a = arena_new(NULL);
+	struct val *vars = val_map(a);
+	struct ssh_target t;
+	struct err err = {0};
+
+	(void)state;
+	assert_true(ssh_target_from_vars(a, "web1", test_var, vars, &t, &err));
+	assert_string_equal(t.host, "web1");
+	assert_true(t.default_keys && !t.jump && !t.no_host_key_check && !t.user && !t.port);
+	val_set(vars, "ansible_host", val_strz(a, "10.0.0.5"));
+	val_set(vars, "ansible_port", val_strz(a, "2222"));
+	val_set(vars, "ansible_user", val_strz(a, "deploy"));
+	val_set(vars, "ansible_become_pass", val_strz(a, "x y"));
+	val_set(vars, "ansible_ssh_common_args",
+	        val_strz(a, "-C -o ControlMaster=auto -o 'StrictHostKeyChecking no' "
+	                    "-oUserKnownHostsFile=/dev/null "
+	                    "-o ConnectTimeout=3 -J me@[fe80::1]:23,in.lab"));
+	assert_true(ssh_target_from_vars(a, "web1", test_var, vars, &t, &err));
+	assert_string_equal(t.host, "10.0.0.5");
+	assert_int_equal(t.port, 2222);
+	assert_string_equal(t.user, "deploy");
+	assert_string_equal(t.become_password, "x y");
+	assert_true(t.no_host_key_check);
+	assert_int_equal(t.connect_ms, 3000);
+	assert_string_equal(t.jump->host, "in.lab");
+	assert_int_equal(t.jump->port, 0);
+	assert_null(t.jump->user);
+	assert_string_equal(t.jump->jump->host, "fe80::1");
+	assert_int_equal(t.jump->jump->port, 23);
+	assert_string_equal(t.jump->jump->user, "me");
+	assert_null(t.jump->jump->jump);
+	val_set(vars, "ansible_ssh_common_args",
+	        val_strz(a, "-o ProxyCommand=\"ssh -q -W %h:%p -p 24 deploy@bastion\""));
+	assert_true(ssh_target_from_vars(a, "web1", test_var, vars, &t, &err));
+	assert_string_equal(t.jump->host, "bastion");
+	assert_string_equal(t.jump->user, "deploy");
+	assert_int_equal(t.jump->port, 24);
+	/* What it cannot do it must not pass over. */
+	val_set(vars, "ansible_ssh_common_args", val_strz(a, "-o ProxyCommand='nc %h %p'"));
+	assert_false(ssh_target_from_vars(a, "web1", test_var, vars, &t, &err));
+	assert_int_equal(err.cls, ERR_USER);
+	err_clear(&err);
+	val_set(vars, "ansible_ssh_common_args", val_strz(a, "-o BindAddress=10.0.0.1"));
+	assert_false(ssh_target_from_vars(a, "web1", test_var, vars, &t, &err));
+	assert_non_null(strstr(err_msg(&err), "BindAddress"));
+	err_clear(&err);
+	val_set(vars, "ansible_ssh_common_args", val_null());
+	val_set(vars, "ansible_port", val_strz(a, "ssh"));
+	assert_false(ssh_target_from_vars(a, "web1", test_var, vars, &t, &err));
+	err_clear(&err);
+	arena_free(a);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_known_hosts),
 	        cmocka_unit_test(test_hashed_hosts),
 	        cmocka_unit_test(test_key_lines),
+	        cmocka_unit_test(test_target),
+	        cmocka_unit_test(test_target),
 	        cmocka_unit_test_setup_teardown(test_tasks, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_damaged_copy, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
