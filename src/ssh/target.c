@@ -291,36 +291,32 @@ static bool read_args(struct reader *r, const char *text)
 /* ---- the rest ---------------------------------------------------------------------------------------------
  */
 
-/* [user@]host[:port]; host may be [an IPv6 address]. */
+/* [user@]host[:port]; an IPv6 address with a port stands in brackets. */
 static bool read_place(struct reader *r, struct str s, struct ssh_target *t)
 {
-	ptrdiff_t at = -1, colon = -1;
-	char *host;
+	struct str port = {NULL, 0};
+	ptrdiff_t at, close;
 
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] == '@')
-			at = (ptrdiff_t)i;
-	if (at >= 0) {
+	while ((at = str_find(s, STR("@"), 0)) >= 0) {
 		t->user = arena_strndup(r->a, s.p, (size_t)at);
 		s = str_n(s.p + at + 1, s.n - (size_t)at - 1);
 	}
-	for (size_t i = 0; i < s.n && colon != -2; i++)
-		if (s.p[i] == ':')
-			colon = colon == -1 || (i && s.p[i - 1] == ']') ? (ptrdiff_t)i : -2;
-		else if (s.p[i] == ']')
-			colon = -1;
-	if (colon >= 0 &&
-	    !number(r, "the jump host's port", arena_strndup(r->a, s.p + colon + 1, s.n - (size_t)colon - 1),
-	            65535, &t->port))
+	close = str_find(s, STR("]"), 0);
+	if (str_starts(s, "[") && close > 0) {
+		port = str_n(s.p + close + 1, s.n - (size_t)close - 1);
+		s = str_n(s.p + 1, (size_t)close - 1);
+		if (port.n && port.p[0] != ':')
+			return err_set(r->err, ERR_USER, ORIGIN_NONE, "not a jump host: %s", r->jump);
+	} else if ((at = str_find(s, STR(":"), 0)) >= 0 && str_find(s, STR(":"), (size_t)at + 1) < 0) {
+		port = str_n(s.p + at, s.n - (size_t)at);
+		s.n = (size_t)at;
+	}
+	if (port.n &&
+	    !number(r, "the jump host's port", arena_strndup(r->a, port.p + 1, port.n - 1), 65535, &t->port))
 		return false;
-	if (colon >= 0)
-		s.n = (size_t)colon;
-	if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
-		s = str_n(s.p + 1, s.n - 2);
 	if (!s.n)
 		return err_set(r->err, ERR_USER, ORIGIN_NONE, "no host in the jump host's name");
-	host = arena_strndup(r->a, s.p, s.n);
-	t->host = host;
+	t->host = arena_strndup(r->a, s.p, s.n);
 	return true;
 }
 
