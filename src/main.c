@@ -26,6 +26,8 @@ static int cmd_help(int argc, char **argv);
 static const struct command commands[] = {
         {"agent", "", NULL, cmd_agent},
         {"help", "", "this list", cmd_help},
+        {"render", "TEMPLATE|- [-e K=V|@F.json ...]", "evaluate a Jinja2 template or expression to stdout",
+         cmd_render},
         {"version", "", "the version of this build", cmd_version},
 };
 

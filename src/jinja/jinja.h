@@ -41,17 +41,22 @@ enum {
 
 /* A test's *ret is a VAL_BOOL. */
 
-/* Built-in tables, each ended by a row with name NULL. */
-extern const struct jinja_func jinja_filters[], jinja_tests[], jinja_globals[]; /* Jinja2's own */
-extern const struct jinja_func jinja_ansible_filters[],
-        jinja_ansible_tests[]; /* ansible-core's, needing no host */
+/* The built-in tables; the last row has no rows. Each table ends with a row whose name is NULL. */
+struct jinja_table {
+	char kind;    /* f filters, t tests, g globals */
+	bool ansible; /* ansible-core's, else Jinja2's own */
+	const struct jinja_func *rows;
+};
+
+extern const struct jinja_table jinja_tables[];
 
 struct jinja_hooks {
 	void *ctx;
 	/* The variable NAME; *ret = NULL when it does not exist. Never called twice for one name in one
 	 * render unless the first call failed. May be NULL: no variables. */
 	bool (*resolve)(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err);
-	/* The text of the template NAME for include/import/extends; its origin's src names it. */
+	/* The text of the template NAME for include/import/extends (p NULL when there is none); its origin's
+	 * src names it. */
 	bool (*load)(void *ctx, struct str name, struct arena *a, struct str *ret_text,
 	             struct origin *ret_origin, struct err *err);
 	/* Called once when a deprecated or surprising construct is met; may be NULL. */
@@ -63,6 +68,9 @@ struct jinja_opts {
 	/* NULL: Jinja2's defaults. The "#jinja2:" header is read by the embedding, not here. */
 	const char *block_start, *block_end, *variable_start, *variable_end, *comment_start, *comment_end;
 	const char *line_statement_prefix, *line_comment_prefix, *newline_sequence;
+	/* String literals between {{ and }} keep their backslashes, as Ansible has it everywhere but in the
+	 * template module's files and in {% %}. */
+	bool literal_backslashes;
 	bool ansible; /* strict: printing an undefined value is an error ("'x' is undefined"); do and
 	                 loopcontrols on */
 };
