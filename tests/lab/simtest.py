@@ -1,5 +1,6 @@
 """What the simulators' tests share: a server process with a state directory of its own, and a plain client."""
 
+import atexit
 import base64
 import concurrent.futures
 import contextlib
@@ -53,6 +54,7 @@ class Simulator:
         self.state = tempfile.mkdtemp(prefix="lab-%s-" % kind)
         if Simulator.certs is None:
             Simulator.certs = tempfile.mkdtemp(prefix="lab-certs-")
+            atexit.register(shutil.rmtree, Simulator.certs)
             certificate(Simulator.certs)
         for name in ("ca.pem", "server.pem", "server.key"):
             shutil.copy(os.path.join(Simulator.certs, name), self.state)

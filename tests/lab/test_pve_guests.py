@@ -332,6 +332,13 @@ class Power(PveTest):
                          "VM quit/powerdown failed - got timeout")
         self.done(self.api.post(Q1 + "/700/status/shutdown", timeout=2, forceStop=1))
 
+    def test_stop_overrules_a_shutdown(self):
+        self.done(self.api.post(Q1, vmid=720, scsi0="local-lvm:4", start=1))
+        asking = self.api.post(Q1 + "/720/status/shutdown", timeout=400).data
+        time.sleep(0.1)
+        self.done(self.api.post(Q1 + "/720/status/stop", **{"overrule-shutdown": 1}))
+        self.assertEqual(self.api.wait(asking), "interrupted by signal")
+
     def test_unknown_bridge(self):
         _, path = self.clone()
         self.assertEqual(self.api.put(path + "/config", net0="virtio,bridge=vmbr9").status, 200)

@@ -177,7 +177,7 @@ def _sees_storage(call, name):
 
 
 def _used(world, name):
-    return sum(v["size"] for k, v in world.volumes.items() if k.startswith(name + ":"))
+    return sum(v["size"] for k, v in list(world.volumes.items()) if k.startswith(name + ":"))
 
 
 def _storage_row(world, name):

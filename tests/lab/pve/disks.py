@@ -115,7 +115,7 @@ def _allocate(world, guest, storage, volume, size, pause):
     with world.storage_lock(storage):
         pause(world.duration("alloc"))
         store = world.storage(storage)
-        used = sum(v["size"] for k, v in world.volumes.items() if k.startswith(storage + ":"))
+        used = sum(v["size"] for k, v in list(world.volumes.items()) if k.startswith(storage + ":"))
         if used + size > store["gb"] << 30 and not store["type"].endswith("thin"):
             raise TaskError("unable to create image: not enough space on storage '%s'" % storage)
         world.volumes[volume] = {"size": size, "vmid": guest.vmid, "base": None}
@@ -157,8 +157,9 @@ def release(world, guest):
 
 def children(world, guest):
     """Volumes linked to one of this guest's."""
-    own = {v for v, d in world.volumes.items() if d["vmid"] == guest.vmid}
-    return [d["base"] for d in world.volumes.values() if d.get("base") in own]
+    known = list(world.volumes.items())
+    own = {v for v, d in known if d["vmid"] == guest.vmid}
+    return [d["base"] for _, d in known if d.get("base") in own]
 
 
 def resized(old, text):

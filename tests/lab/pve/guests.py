@@ -162,7 +162,7 @@ class Guest:
         return next((v for v in self.drives().values() if self.is_cloudinit(v)), None)
 
     def free_name(self, world, storage):
-        taken = {v for v in world.volumes} | set(self.drives().values())
+        taken = set(world.volumes) | set(self.drives().values())
         number = 0
         while any(v.endswith("vm-%d-disk-%d" % (self.vmid, number)) and v.startswith(storage + ":")
                   for v in taken):

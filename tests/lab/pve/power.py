@@ -83,24 +83,35 @@ def _power_off_politely(world, guest, task, timeout, force):
     """Asks the machine to shut down; pulls the plug after `timeout` if allowed to."""
     kind = "VM quit/powerdown failed" if guest.kind == "qemu" else "command 'lxc-stop' failed"
     if guest.host:
-        frozen = world.hosts.state(guest.host) == "frozen"
-        error = None
-        try:
-            if frozen:
-                task.sleep(timeout)
-                error = "got timeout"
-            else:
-                world.hosts.shutdown(guest.host, timeout)
-        except world.host_error as err:
-            error = str(err)
-        if error and not force:
+        off = _ask_to_shut_down(world, guest, task, timeout)
+        if not off and not force:
             raise TaskError("%s - got timeout" % kind)
-        if error:
+        if not off:
             task.log("%s - terminating now with SIGTERM" % kind)
     elif not force and guest.kind == "qemu":
         task.sleep(timeout / world.speed)   # nothing in this machine could answer
         raise TaskError("%s - got timeout" % kind)
     pull_plug(world, guest)
+
+
+def _ask_to_shut_down(world, guest, task, timeout):
+    """Whether the machine went down in time. Asks again every other second, so that the task can be ended."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        task.sleep(0)
+        left = end - time.monotonic()
+        state = world.hosts.state(guest.host)
+        if state == "stopped":
+            return True
+        if state == "frozen":
+            task.sleep(min(left, 0.2))
+            continue
+        try:
+            world.hosts.shutdown(guest.host, min(left, 2))
+            return True
+        except world.host_error:
+            pass    # not yet
+    return False
 
 
 def _clean_up_after(world, guest):
@@ -185,9 +196,11 @@ def reset(call):
         raise fail("VM %d not running" % guest.vmid)
 
     def work(task):
+        run = guest.run
         if guest.host:
             machine(world, "reset failed", world.hosts.stop, guest.host)
             machine(world, "reset failed", world.hosts.start, guest.host)
+        guest.run = run     # who looked in between took the machine for switched off
         guest.exec.clear()
     return _worker(call, "reset", work)
 

@@ -154,7 +154,7 @@ class World:
         return "BC:24:11:%02X:%02X:%02X" % tuple(self._random.randrange(256) for _ in range(3))
 
     def pool_of(self, vmid):
-        return next((p for p, d in self.pools.items() if vmid in d["vms"]), None)
+        return next((p for p, d in list(self.pools.items()) if vmid in d["vms"]), None)
 
     # --- what pvestatd spreads -----------------------------------------------------------------
 
