@@ -22,7 +22,8 @@ FLAGS := $(STD) $(WARN) -fno-strict-aliasing -fstack-protector-strong -g $(CFLAG
 LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 PKGINC = $(shell pkg-config --cflags $(PKGS))
 
-# What `git describe` says changes with every commit; only the file that shows it may rebuild.
+# What `git describe` says changes with every commit; only what shows it may be built again.
+VERSIONED := $(shell grep -l NANTE_VERSION src/*.c 2>/dev/null)
 $(shell mkdir -p build; echo '$(VERSION)' | cmp -s - build/version || echo '$(VERSION)' >build/version)
 
 # variant(NAME, directory, compiler, flags, libraries, linker flags)
@@ -31,8 +32,8 @@ $(1)_OBJ := $$(SRC:src/%.c=$(2)/obj/%.o)
 $(2)/obj/%.o: src/%.c
 	$(Q)mkdir -p $$(@D)
 	$(if $(V),,@echo "CC  $$@";) $(3) $(4) $$(VERSION_FLAG) -MMD -MP -c -o $$@ $$<
-$(2)/obj/main.o: VERSION_FLAG = -DNANTE_VERSION='"$$(VERSION)"'
-$(2)/obj/main.o: build/version
+$(VERSIONED:src/%.c=$(2)/obj/%.o): VERSION_FLAG = -DNANTE_VERSION='"$$(VERSION)"'
+$(VERSIONED:src/%.c=$(2)/obj/%.o): build/version
 $(2)/nante: $$($(1)_OBJ)
 	$(if $(V),,@echo "LD  $$@";) $(3) $(4) $(6) -o $$@ $$^ $(5)
 -include $$($(1)_OBJ:.o=.d)

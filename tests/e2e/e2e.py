@@ -1,0 +1,97 @@
+"""What the end-to-end tests share: one lab, the product run as a runner runs it, and questions to the machines."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = str(ROOT / "tests/lab/lab")
+LIMIT = 900  # seconds a run may take on a busy machine
+
+
+def lab(*argv, check=True, timeout=120):
+    done = subprocess.run([LAB, *argv], capture_output=True, text=True, timeout=timeout)
+    if check and done.returncode:
+        raise AssertionError(f"lab {' '.join(argv)}: {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def ssh(name, command, check=True):
+    """COMMAND as root on machine NAME."""
+    return lab("ssh", name, "sudo", "sh", "-c", "'" + command.replace("'", "'\\''") + "'", check=check).strip()
+
+
+def requests():
+    """Everything asked of the Proxmox VE API so far."""
+    lines = (json.loads(line) for line in lab("log").splitlines() if line.startswith("{"))
+    return [r for r in lines if r.get("host") != "doppler"]
+
+
+def writes():
+    return [r for r in requests() if r.get("method") in ("POST", "PUT", "DELETE")]
+
+
+def secret(name):
+    """What the lab's Doppler holds."""
+    state = Path("/run/nante-lab", os.environ["NANTE_LAB"], "doppler.json")
+    return json.loads(state.read_text())["secrets"][name]["value"]
+
+
+class Run:
+    """One run of the action, finished."""
+
+    def __init__(self, directory, code, seconds):
+        self.directory, self.code, self.seconds = Path(directory), code, seconds
+        self.log = self.read("log")
+        self.summary = self.read("summary")
+        entries = re.findall(r"^(\w+)<<(\S+)\n(.*?)\n\2$", self.read("output"), re.M | re.S)
+        self.outputs = {name: value for name, _, value in entries}
+        self.cluster = json.loads(self.outputs.get("cluster") or "{}")
+
+    def read(self, name):
+        path = self.directory / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+
+def start(inputs, workspace=None, extra=()):
+    directory = tempfile.mkdtemp(prefix="nante-e2e-")
+    argv = [str(ROOT / "tests/action"), "--lab", "--quiet", "--dir", directory, *extra]
+    if workspace:
+        argv += ["--workspace", str(workspace)]
+    argv += [f"{name}={value}" for name, value in inputs.items()]
+    return directory, subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+
+
+def run(inputs, workspace=None, extra=()):
+    began = time.monotonic()
+    directory, child = start(inputs, workspace, extra)
+    try:
+        code = child.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        child.terminate()
+        child.wait(30)
+        raise
+    return Run(directory, code, time.monotonic() - began)
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def good(self, done, changed=None):
+        if done.code != 0:
+            self.fail(f"exit code {done.code}\n{done.log[-6000:]}")
+        if changed is not None:
+            self.assertEqual(done.outputs["changed"], changed, done.summary)
+        return done
+
+    def wait_until(self, what, question, seconds=60):
+        end = time.monotonic() + seconds
+        while not question():
+            if time.monotonic() > end:
+                self.fail(f"after {seconds} s still not: {what}")
+            time.sleep(0.5)

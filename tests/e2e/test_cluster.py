@@ -1,0 +1,127 @@
+"""The guide's workflow: three machines become a cluster, the guide's own commands work, a second run changes nothing."""
+
+import json
+import time
+import unittest
+
+from e2e import Case, lab, run, secret, ssh, writes
+
+NODES = [f"patroni-prod-node{i}" for i in (1, 2, 3)]
+ADDRESSES = [f"192.168.10.{i}" for i in (51, 52, 53)]
+INPUTS = {
+    "app_name": "patroni", "environment": "prod", "resource_type": "vm", "vlan_tag": "10", "cpu_cores": "2",
+    "ram_mb": "4096", "disk_gb": "40G", "ansible_roles": "etcd,patroni",
+    "instances": json.dumps({f"node{i + 1}": {"ip_address": a} for i, a in enumerate(ADDRESSES)}, indent=2) + "\n",
+}
+LIST = "sudo -u postgres patronictl -c /etc/patroni/patroni.yml list"
+ENDPOINTS = ",".join(a + ":2379" for a in ADDRESSES)
+PSQL = "PGPASSWORD='{password}' psql -h {host} -U admin -d postgres -At -c \"{sql}\""
+
+
+def members():
+    return json.loads(ssh(NODES[0], LIST + " -f json"))
+
+
+def leader():
+    return next(m["Member"] for m in members() if m["Role"] == "Leader")
+
+
+def psql(host, sql):
+    return ssh(NODES[0], PSQL.format(password=secret("PATRONI_ADMIN_PASSWORD"), host=host, sql=sql))
+
+
+def processes(name):
+    """What must not have been restarted: unit pids, the postmaster's, and when each began."""
+    return ssh(name, "for p in $(systemctl show -P MainPID patroni etcd) $(head -1 /var/lib/postgresql/15/main/postmaster.pid);"
+                     " do echo $p $(cut -d' ' -f22 /proc/$p/stat); done")
+
+
+class Cluster(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.first = run(INPUTS)
+
+    def test_1_first_run(self):
+        done = self.good(self.first, changed="true")
+        print(f"first run: {done.seconds:.0f} s")
+        self.assertEqual(sorted(json.loads(done.outputs["vm_ids"])), NODES)
+        self.assertEqual(json.loads(done.outputs["vm_hostnames"]), NODES)
+        self.assertEqual(json.loads(done.outputs["vm_target_ips"]), ADDRESSES)
+        self.assertIn(done.outputs["leader"], NODES)
+        for address in ADDRESSES:
+            self.assertIn(address, done.outputs["dsn"])
+            self.assertIn(address, done.summary)
+
+    def test_2_one_leader_two_replicas(self):
+        self.good(self.first)
+        self.assertEqual(sorted(m["Role"] for m in members()), ["Leader", "Replica", "Replica"])
+        self.assertEqual(sorted(m["State"] for m in members()), ["running", "streaming", "streaming"])
+        self.assertEqual(leader(), self.first.outputs["leader"])
+
+    def test_3_commands_of_the_guide(self):
+        self.good(self.first)
+        self.assertIn("Leader", ssh(NODES[1], LIST))
+        health = ssh(NODES[0], f"ETCDCTL_API=3 etcdctl --endpoints={ENDPOINTS} endpoint health 2>&1")
+        self.assertEqual(health.count("is healthy"), 3, health)
+        self.assertIn("is healthy", ssh(NODES[2], "etcdctl endpoint health 2>&1"))
+        rows = ssh(leader(), "sudo -u postgres psql -At -c 'SELECT state FROM pg_stat_replication;'")
+        self.assertEqual(rows.split(), ["streaming", "streaming"])
+        for name, address in zip(NODES, ADDRESSES):
+            with self.subTest(name):
+                ssh(name, "systemctl is-active patroni etcd && systemctl is-enabled patroni etcd")
+                ssh(name, f"curl -fsS http://{address}:8008/health && curl -fsS http://localhost:2379/health")
+                ssh(name, "test -s /var/log/postgresql/postgresql-15-main.log && test -s /var/lib/postgresql/15/main/PG_VERSION")
+                self.assertEqual(psql(address, "SELECT 1"), "1")
+
+    def test_4_writes_reach_the_replicas(self):
+        self.good(self.first)
+        by_name = dict(zip(NODES, ADDRESSES))
+        psql(by_name[leader()], "CREATE TABLE IF NOT EXISTS kept AS SELECT generate_series(1, 1000) AS n")
+        for address in ADDRESSES:
+            self.wait_until(f"rows on {address}", lambda a=address: psql(a, "SELECT count(*) FROM kept") == "1000", 20)
+
+    def test_5_second_run_changes_nothing(self):
+        self.good(self.first)
+        before, asked = {n: processes(n) for n in NODES}, len(writes())
+        done = self.good(run(INPUTS), changed="false")
+        print(f"second run: {done.seconds:.1f} s")
+        self.assertEqual({n: processes(n) for n in NODES}, before)
+        self.assertEqual(writes()[asked:], [])
+        self.assertEqual(psql(ADDRESSES[0], "SELECT count(*) FROM kept"), "1000")
+        self.assertTrue(all(not m["changed"] for m in done.cluster["machines"]), done.cluster)
+        self.assertLess(done.seconds, 30)
+
+    def test_6_plan_writes_nothing(self):
+        self.good(self.first)
+        asked = len(writes())
+        four = json.dumps({**json.loads(INPUTS["instances"]), "node4": {"ip_address": "192.168.10.54"}})
+        done = self.good(run({**INPUTS, "instances": four, "command": "plan"}))
+        self.assertIn("patroni-prod-node4", done.log)
+        self.assertEqual(writes()[asked:], [])
+
+    def test_7_no_secret_is_shown(self):
+        names = ("PATRONI_SUPERUSER_PASSWORD", "PATRONI_ADMIN_PASSWORD", "PATRONI_REPLICATION_PASSWORD",
+                 "PROXMOX_API_TOKEN_SECRET")
+        values = [secret(name) for name in names] + secret("SSH_PRIVATE_KEY").splitlines()[1:-1]
+        shown = "\n".join(line for line in self.first.log.splitlines() if not line.startswith("::add-mask::"))
+        for text in (shown, self.first.summary, self.first.read("output"), self.first.read("env")):
+            for value in values:
+                self.assertNotIn(value, text)
+
+    def test_8_killed_leader(self):
+        """Failover, and the machine that was hard-killed comes back by itself; then a run has nothing to do."""
+        self.good(self.first)
+        old = leader()
+        lab("kill", old)
+        other = next(n for n in NODES if n != old)
+        self.wait_until("a new leader", lambda: any(
+            m["Role"] == "Leader" and m["Member"] != old for m in json.loads(ssh(other, LIST + " -f json"))), 90)
+        lab("start", old)
+        time.sleep(5)
+        self.wait_until("two replicas", lambda: sum(
+            m["State"] == "streaming" for m in json.loads(ssh(other, LIST + " -f json"))) == 2, 120)
+        self.good(run(INPUTS), changed="false")
+
+
+if __name__ == "__main__":
+    unittest.main()
