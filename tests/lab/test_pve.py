@@ -300,7 +300,7 @@ class Access(PveTest):
 
 
 class Release8(PveTest):
-    config = {"pve_version": "8.4"}
+    config = {"pve_version": "8.4", "suite": "trixie"}
 
     def test_reason_phrase_only(self):
         reply = self.api.get(Q1 + "/4711/config")
@@ -317,6 +317,9 @@ class Release8(PveTest):
     def test_parameters_of_the_release(self):
         self.bad_param(self.api.put(TEMPLATE + "/config", **{"allow-ksm": 1}), allow__ksm=UNKNOWN)
         self.assertTrue(self.api.get("/version").data["version"].startswith("8.4"))
+
+    def test_the_template_is_named_after_the_suite(self):
+        self.assertEqual([(g["vmid"], g["name"]) for g in self.api.get(Q1).data], [(9000, "debian-13-template")])
 
     def test_agent_privilege(self):
         rights = self.api.get("/access/permissions", path="/vms/9000").data["/vms/9000"]
