@@ -25,6 +25,7 @@ static int cmd_help(int argc, char **argv);
 /* A command is one row. */
 static const struct command commands[] = {
         {"agent", "", NULL, cmd_agent},
+        {"doc", "[module|filter|test|input [NAME]]", "what this build knows", cmd_doc},
         {"help", "", "this list", cmd_help},
         {"render", "TEMPLATE|- [-e K=V|@F.json ...]", "evaluate a Jinja2 template or expression to stdout",
          cmd_render},
