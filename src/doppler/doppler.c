@@ -257,7 +257,7 @@ static bool exchange_identity(struct doppler *d, struct err *err)
 {
 	struct val *body = val_map(d->a);
 	struct http_req req;
-	const char *jwt;
+	const char *jwt = NULL;
 	bool ok;
 
 	if (!github_token(d, &jwt, err))
