@@ -17,7 +17,8 @@ HDR  := $(wildcard src/*.h src/*/*.h)
 PKGS := libcurl jansson libssh2 yaml-0.1 libpcre2-8 libarchive libcrypto
 
 STD   := -std=c17 -D_GNU_SOURCE -Isrc
-WARN  := -Wall -Wextra -Wpedantic -Wconversion -Werror
+# A row of a table may end where its zeros begin.
+WARN  := -Wall -Wextra -Wpedantic -Wconversion -Wno-missing-field-initializers -Werror
 FLAGS := $(STD) $(WARN) -fno-strict-aliasing -fstack-protector-strong -g $(CFLAGS)
 LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 PKGINC = $(shell pkg-config --cflags $(PKGS))
@@ -48,6 +49,9 @@ $(eval $(call variant,DEV,build,$$(CC),$$(FLAGS) -O2 $$(PKGINC),$$(LIBS),))
 $(eval $(call variant,ASAN,build/asan,$$(CC),$$(FLAGS) -O1 $$(ASAN) $$(PKGINC),$$(LIBS),))
 $(eval $(call variant,STATIC,build/static,$$(MUSL_CC),$$(FLAGS) -O2 $$(STATIC),$$$$(tools/musl-deps.sh --flags $$(DEPS)),$$(SLINK)))
 
+FUZZ   := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+$(eval $(call variant,FUZZ,build/fuzz,clang,$$(FLAGS) -O1 $$(FUZZ) $$(PKGINC),$$(LIBS),))
+
 CROSS   := $(filter-out $(shell uname -m),$(ARCH))
 MUSL_CC := $(if $(CROSS),REALGCC=$(CROSS)-linux-gnu-gcc )$(DEPS)/bin/musl-gcc
 $(STATIC_OBJ): | $(DEPS)/.done
@@ -56,7 +60,8 @@ $(DEPS)/.done:
 
 # ---- unit tests: every tests/unit/test_X.c is a program of its own over the whole library
 
-LIB_OBJ   := $(filter-out build/asan/obj/main.o build/asan/obj/run.o build/asan/obj/report.o,$(ASAN_OBJ))
+LIBRARY_OF = $(filter-out $(1)/obj/main.o $(1)/obj/run%.o $(1)/obj/cmd%.o $(1)/obj/report.o,$(2))
+LIB_OBJ   := $(call LIBRARY_OF,build/asan,$(ASAN_OBJ))
 UNIT      := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/test_*.c))
 build/unit/libnante.a: $(LIB_OBJ)
 	$(Q)mkdir -p $(@D); rm -f $@; ar rcs $@ $^
@@ -64,6 +69,13 @@ build/unit/%: tests/unit/%.c build/unit/libnante.a
 	$(Q)mkdir -p $(@D)
 	$(if $(V),,@echo "CC  $@";) $(CC) $(FLAGS) -O1 $(ASAN) $(PKGINC) -Itests/unit -MMD -MP -MF $@.d -o $@ $< build/unit/libnante.a $(LIBS) -lcmocka
 -include $(UNIT:=.d)
+
+# ---- fuzzers: every tests/fuzz/fuzz_X.c is a libFuzzer target over the whole library
+
+build/fuzz/libnante.a: $(call LIBRARY_OF,build/fuzz,$(FUZZ_OBJ))
+	$(Q)mkdir -p $(@D); rm -f $@; ar rcs $@ $^
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libnante.a
+	$(if $(V),,@echo "CC  $@";) clang $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(PKGINC) -o $@ $< build/fuzz/libnante.a $(LIBS)
 
 .PHONY: all static asan deps unit test demo lab lab-down lint fuzz bench image format clean
 all: $(if $(wildcard src/main.c),build/nante,$(DEV_OBJ))

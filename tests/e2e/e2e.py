@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -56,6 +57,11 @@ class Run:
     def read(self, name):
         path = self.directory / name
         return path.read_text(errors="replace") if path.exists() else ""
+
+
+def note(text):
+    """A figure for the reader of the test's log."""
+    print("# " + text, file=sys.__stdout__, flush=True)
 
 
 def start(inputs, workspace=None, extra=()):

@@ -4,7 +4,7 @@ import json
 import time
 import unittest
 
-from e2e import Case, lab, run, secret, ssh, writes
+from e2e import Case, lab, note, run, secret, ssh, writes
 
 NODES = [f"patroni-prod-node{i}" for i in (1, 2, 3)]
 ADDRESSES = [f"192.168.10.{i}" for i in (51, 52, 53)]
@@ -43,7 +43,7 @@ class Cluster(Case):
 
     def test_1_first_run(self):
         done = self.good(self.first, changed="true")
-        print(f"first run: {done.seconds:.0f} s")
+        note(f"first run: {done.seconds:.0f} s")
         self.assertEqual(sorted(json.loads(done.outputs["vm_ids"])), NODES)
         self.assertEqual(json.loads(done.outputs["vm_hostnames"]), NODES)
         self.assertEqual(json.loads(done.outputs["vm_target_ips"]), ADDRESSES)
@@ -84,7 +84,7 @@ class Cluster(Case):
         self.good(self.first)
         before, asked = {n: processes(n) for n in NODES}, len(writes())
         done = self.good(run(INPUTS), changed="false")
-        print(f"second run: {done.seconds:.1f} s")
+        note(f"second run: {done.seconds:.1f} s")
         self.assertEqual({n: processes(n) for n in NODES}, before)
         self.assertEqual(writes()[asked:], [])
         self.assertEqual(psql(ADDRESSES[0], "SELECT count(*) FROM kept"), "1000")
