@@ -154,7 +154,7 @@ static void outer_name(struct binder *b, struct node *n)
 
 static void load(struct binder *b, struct node *n)
 {
-	struct ref refs[MAX_CANDIDATES];
+	struct ref refs[MAX_CANDIDATES] = {0};
 	uint16_t nrefs = 0, depth = 0;
 	struct unit *u = b->s->unit;
 	bool sure = false;
