@@ -56,7 +56,7 @@ bool mod_spawn(struct mod_ctx *m, const struct mod_cmd *cmd, struct mod_out *ret
 	        .env = merged_env(m, cmd->extra_env),
 	        .cwd = cmd->cwd,
 	        .input = cmd->input,
-	        .timeout_ms = time_left(m, cmd->timeout_ms),
+	        .timeout_ms = cmd->never_kill ? 0 : time_left(m, cmd->timeout_ms),
 	        .umask = cmd->umask > 0 ? (mode_t)(cmd->umask - 1) : 0,
 	        .set_umask = cmd->umask > 0,
 	        .on_line = cmd->progress && m->io && m->io->progress ? on_line : NULL,

@@ -1,7 +1,9 @@
-/* The modules of this build, one row each: M(n) for the descriptor module_row_n. The order is that of nante doc. */
+/* The modules of this build, in the order of nante doc: M(n) names module_row_n. */
 #define MODULE_LIST(M)            \
 	M(add_host)               \
+	M(apt)                    \
 	M(assert)                 \
+	M(blockinfile)            \
 	M(command)                \
 	M(copy)                   \
 	M(debug)                  \
@@ -9,6 +11,7 @@
 	M(fetch)                  \
 	M(file)                   \
 	M(gather_facts)           \
+	M(get_url)                \
 	M(group_by)               \
 	M(import_playbook)        \
 	M(import_role)            \
@@ -17,15 +20,23 @@
 	M(include_role)           \
 	M(include_tasks)          \
 	M(include_vars)           \
+	M(lineinfile)             \
 	M(meta)                   \
+	M(package)                \
 	M(pause)                  \
 	M(ping)                   \
 	M(reboot)                 \
+	M(replace)                \
+	M(service)                \
 	M(set_fact)               \
 	M(set_stats)              \
 	M(setup)                  \
 	M(shell)                  \
 	M(stat)                   \
+	M(systemd)                \
+	M(systemd_service)        \
+	M(sysvinit)               \
 	M(template)               \
+	M(uri)                    \
 	M(validate_argument_spec) \
 	M(wait_for_connection)

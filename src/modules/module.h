@@ -87,7 +87,8 @@ struct mod_cmd {
 	const char *const *extra_env; /* NAME=value, on top of the task's */
 	bool progress;                /* its lines go to the controller while it runs */
 	int timeout_ms;
-	int umask; /* -1 or 0: inherited, else the mask + 1 */
+	bool never_kill; /* not even the task's time limit ends it: package managers */
+	int umask;       /* -1 or 0: inherited, else the mask + 1 */
 };
 struct mod_out {
 	int rc;

@@ -1,0 +1,265 @@
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+#include "modules/fetch_url.h"
+
+struct transfer {
+	struct mod_ctx *m;
+	const struct fetch *f;
+	struct fetched *ret;
+	struct buf body;
+	const char *reason;
+	bool write_failed;
+};
+
+static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+{
+	struct transfer *t = ctx;
+	size_t len = size * n;
+	t->ret->bytes += (int64_t)len;
+	if (t->f->out_fd < 0) {
+		buf_add(&t->body, p, len);
+		return t->body.full ? 0 : len;
+	}
+	for (size_t done = 0; done < len;) {
+		ssize_t w = write(t->f->out_fd, p + done, len - done);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0) {
+			t->write_failed = true;
+			return 0;
+		}
+		done += (size_t)w;
+	}
+	return len;
+}
+
+static void add_cookie(struct transfer *t, struct str v)
+{
+	v = str_split(&v, ';');
+	struct str name = str_split(&v, '=');
+	if (v.p)
+		val_sets(t->ret->cookies, str_trim(name), val_str(t->m->a, v));
+}
+
+static size_t on_header(char *p, size_t size, size_t n, void *ctx)
+{
+	struct transfer *t = ctx;
+	struct arena *a = t->m->a;
+	struct str line = str_trim(str_n(p, size * n)), value = line, key;
+	if (str_starts(line, "HTTP/")) {
+		/* The answer after a redirect starts afresh. */
+		t->ret->headers = val_map(a);
+		(void)str_split(&value, ' ');
+		(void)str_split(&value, ' ');
+		t->reason = arena_strndup(a, value.p ? value.p : "", value.n);
+		return size * n;
+	}
+	key = str_split(&value, ':');
+	if (!value.p)
+		return size * n;
+	char *name = arena_strndup(a, key.p, key.n);
+	for (char *c = name; *c; c++)
+		*c = *c == '-' ? '_' : (char)tolower((unsigned char)*c);
+	value = str_trim(value);
+	if (strcmp(name, "set_cookie") == 0)
+		add_cookie(t, value);
+	struct val *had = val_get(t->ret->headers, name);
+	val_set(t->ret->headers, name,
+	        had ? val_strf(a, "%s, %.*s", val_get_strz(had), STR_FMT(value)) : val_str(a, value));
+	return size * n;
+}
+
+static const char *ca_bundle(struct mod_ctx *m)
+{
+	static const char *const places[] = {"/etc/ssl/certs/ca-certificates.crt",
+	                                     "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+	                                     "/etc/ssl/ca-bundle.pem"};
+	const char *own = mod_arg(m, "ca_path");
+	if (!own)
+		own = mod_env(m, "SSL_CERT_FILE");
+	for (size_t i = 0; !own && i < sizeof(places) / sizeof(*places); i++)
+		if (fs_exists(places[i]))
+			own = places[i];
+	return own;
+}
+
+static struct curl_slist *header_list(struct mod_ctx *m, const struct fetch *f)
+{
+	struct curl_slist *list = NULL;
+	bool typed = false;
+	if (f->headers)
+		MAP_EACH (i, f->headers) {
+			struct str k = val_text(val_key_at(f->headers, i), m->a);
+			struct str v = val_text(val_value_at(f->headers, i), m->a);
+			/* curl takes "Name;" for a header without a value. */
+			const char *line = v.n ? arena_printf(m->a, "%.*s: %.*s", STR_FMT(k), STR_FMT(v))
+			                       : arena_printf(m->a, "%.*s;", STR_FMT(k));
+			list = curl_slist_append(list, line);
+			typed = typed || (k.n == 12 && strncasecmp(k.p, "content-type", 12) == 0);
+		}
+	if (f->if_modified)
+		list = curl_slist_append(list, arena_printf(m->a, "If-Modified-Since: %s", f->if_modified));
+	if (f->body.n && !typed)
+		list = curl_slist_append(list, "Content-Type: application/x-www-form-urlencoded");
+	return curl_slist_append(list, "Expect:");
+}
+
+static void set_proxy(struct mod_ctx *m, CURL *c, const char *url)
+{
+	/* The task's environment counts, not the agent's. */
+	const char *no = mod_env(m, "no_proxy"), *proxy = NULL;
+	bool tls = strncmp(url, "https", 5) == 0;
+	if (mod_has(m, "use_proxy") && !mod_bool(m, "use_proxy")) {
+		curl_easy_setopt(c, CURLOPT_PROXY, "");
+		return;
+	}
+	proxy = mod_env(m, tls ? "https_proxy" : "http_proxy");
+	if (!proxy)
+		proxy = mod_env(m, tls ? "HTTPS_PROXY" : "all_proxy");
+	curl_easy_setopt(c, CURLOPT_PROXY, proxy ? proxy : "");
+	if (!no)
+		no = mod_env(m, "NO_PROXY");
+	if (no)
+		curl_easy_setopt(c, CURLOPT_NOPROXY, no);
+}
+
+static void set_security(struct mod_ctx *m, CURL *c)
+{
+	bool check = !mod_has(m, "validate_certs") || mod_bool(m, "validate_certs");
+	const char *ca = ca_bundle(m);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, check ? 1L : 0L);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, check ? 2L : 0L);
+	if (ca)
+		curl_easy_setopt(c, CURLOPT_CAINFO, ca);
+	if (mod_has(m, "client_cert"))
+		curl_easy_setopt(c, CURLOPT_SSLCERT, mod_arg(m, "client_cert"));
+	if (mod_has(m, "client_key"))
+		curl_easy_setopt(c, CURLOPT_SSLKEY, mod_arg(m, "client_key"));
+	const struct val *ciphers = mod_list(m, "ciphers");
+	if (val_len(ciphers)) {
+		struct buf b = {0};
+		VAL_EACH (i, ciphers) {
+			struct str one = val_text(val_at(ciphers, i), m->a);
+			buf_printf(&b, "%s%.*s", i ? ":" : "", STR_FMT(one));
+		}
+		curl_easy_setopt(c, CURLOPT_SSL_CIPHER_LIST, b.p);
+		buf_free(&b);
+	}
+	if (mod_has(m, "url_username")) {
+		curl_easy_setopt(c, CURLOPT_USERNAME, mod_arg(m, "url_username"));
+		curl_easy_setopt(c, CURLOPT_PASSWORD,
+		                 mod_has(m, "url_password") ? mod_arg(m, "url_password") : "");
+		curl_easy_setopt(c, CURLOPT_HTTPAUTH,
+		                 mod_bool(m, "force_basic_auth") ? CURLAUTH_BASIC
+		                                                 : CURLAUTH_BASIC | CURLAUTH_DIGEST);
+	}
+}
+
+static void set_request(struct mod_ctx *m, CURL *c, const struct fetch *f)
+{
+	const char *method = f->method ? f->method : "GET";
+	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+	bool follow = strcmp(f->follow, "all") == 0 || (strcmp(f->follow, "safe") == 0 && reads);
+	curl_easy_setopt(c, CURLOPT_URL, f->url);
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+	if (strcmp(method, "HEAD") == 0)
+		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+	if (f->body.n || (!reads && strcmp(method, "DELETE") != 0)) {
+		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->body.n);
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, f->body.n ? f->body.p : "");
+	}
+	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, follow ? 1L : 0L);
+	curl_easy_setopt(c, CURLOPT_MAXREDIRS, 10L);
+	curl_easy_setopt(c, CURLOPT_USERAGENT,
+	                 mod_has(m, "http_agent") ? mod_arg(m, "http_agent") : "ansible-httpget");
+	long timeout = (long)mod_int(m, "timeout", 30);
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, timeout);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, timeout);
+	if (!mod_has(m, "decompress") || mod_bool(m, "decompress"))
+		curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
+	if (mod_has(m, "unix_socket"))
+		curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, mod_arg(m, "unix_socket"));
+}
+
+static void set_message(struct transfer *t, CURLcode rc, const char *why)
+{
+	struct arena *a = t->m->a;
+	struct fetched *r = t->ret;
+	if (rc != CURLE_OK) {
+		r->status = -1;
+		r->msg = t->write_failed ? arena_printf(a, "Request failed: cannot write the content: %s",
+		                                        strerror(errno))
+		                         : arena_printf(a, "Request failed: <urlopen error %s>",
+		                                        *why ? why : curl_easy_strerror(rc));
+	} else if (r->status >= 300) {
+		r->msg = arena_printf(a, "HTTP Error %ld: %s", r->status, t->reason ? t->reason : "");
+	} else {
+		struct val *len = val_get(r->headers, "content_length");
+		r->msg = len ? arena_printf(a, "OK (%s bytes)", val_get_strz(len)) : "OK (unknown bytes)";
+	}
+}
+
+void fetch_url(struct mod_ctx *m, const struct fetch *f, struct fetched *ret)
+{
+	char why[CURL_ERROR_SIZE] = "";
+	struct transfer t = {.m = m, .f = f, .ret = ret};
+	*ret = (struct fetched){
+	        .status = -1, .url = f->url, .headers = val_map(m->a), .cookies = val_map(m->a)};
+	CURL *c = curl_easy_init();
+	if (!c) {
+		ret->msg = "Request failed: curl cannot start";
+		return;
+	}
+	struct curl_slist *headers = header_list(m, f);
+	set_request(m, c, f);
+	set_security(m, c);
+	set_proxy(m, c, f->url);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &t);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, &t);
+	CURLcode rc = curl_easy_perform(c);
+	char *url = NULL;
+	long redirects = 0;
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &ret->status);
+	curl_easy_getinfo(c, CURLINFO_EFFECTIVE_URL, &url);
+	curl_easy_getinfo(c, CURLINFO_REDIRECT_COUNT, &redirects);
+	curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &ret->seconds);
+	ret->url = url ? arena_strdup(m->a, url) : f->url;
+	ret->redirected = redirects > 0;
+	/* file:// and ftp:// have no HTTP status. */
+	if (rc == CURLE_OK && (ret->status == 0 || strncmp(f->url, "http", 4) != 0))
+		ret->status = 200;
+	set_message(&t, rc, why);
+	ret->body = buf_take(&t.body, m->a);
+	buf_free(&t.body);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(c);
+}
+
+const char *fetch_to_temp(struct mod_ctx *m, const char *url, const char *suffix)
+{
+	char *path = arena_printf(m->a, "%s/nante-XXXXXX%s", m->tmp, suffix);
+	int fd = mkostemps(path, (int)strlen(suffix), O_CLOEXEC);
+	struct fetched got;
+	if (fd < 0) {
+		mod_fail_sys(m, "cannot create a temporary file in %s", m->tmp);
+		return NULL;
+	}
+	fetch_url(m, &(struct fetch){.url = url, .follow = "all", .out_fd = fd}, &got);
+	close(fd);
+	if (got.status == 200)
+		return path;
+	unlink(path);
+	mod_fail(m, "Failure downloading %s, %s", url, got.msg);
+	return NULL;
+}
