@@ -3,6 +3,8 @@
  */
 #ifndef PROXMOX_OP_H
 #define PROXMOX_OP_H
+#include "model/plan.h"
+#include "net/http.h"
 #include "net/loop.h"
 #include "proxmox/proxmox.h"
 

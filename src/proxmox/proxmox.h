@@ -8,9 +8,12 @@
 #ifndef PROXMOX_PROXMOX_H
 #define PROXMOX_PROXMOX_H
 #include "base/val.h"
-#include "model/plan.h"
-#include "net/http.h"
 
+struct loop;
+struct model;
+struct plan;
+struct plan_item;
+struct plan_opts;
 struct pve;
 
 struct pve_opts {
