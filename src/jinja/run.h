@@ -50,6 +50,8 @@ struct rt {
 	bool isolated;                    /* imported without context: globals only */
 };
 
+struct regex_cached;
+
 struct jinja_ctx {
 	struct jinja_env *env;
 	struct arena *a;
@@ -60,6 +62,7 @@ struct jinja_ctx {
 	unsigned steps;
 	struct val *cache; /* name → value of the outermost render */
 	struct arena *cache_arena;
+	struct regex_cached *regexes;
 	struct loaded {
 		struct loaded *next;
 		struct str name;

@@ -1,15 +1,27 @@
 /* tables - which tables of filters, tests and globals there are. */
 #include "jinja/jinja.h"
-#include "jinja/node.h"
-#include "jinja/run.h"
 
-extern const struct jinja_func jinja_filters_seq[], jinja_filters_str[], jinja_tests_core[],
-        jinja_globals_core[];
+extern const struct jinja_func jinja_filters_seq[], jinja_filters_str[], jinja_filters_random[],
+        jinja_tests_core[], jinja_globals_core[];
+extern const struct jinja_func jinja_filters_ansible[], jinja_filters_data[], jinja_filters_num[],
+        jinja_filters_path[], jinja_filters_regex[];
+extern const struct jinja_func jinja_tests_ansible[], jinja_tests_path[], jinja_tests_regex[],
+        jinja_tests_version[];
 
 const struct jinja_table jinja_tables[] = {
         {'f', false, jinja_filters_seq},
         {'f', false, jinja_filters_str},
+        {'f', false, jinja_filters_random},
         {'t', false, jinja_tests_core},
         {'g', false, jinja_globals_core},
+        {'f', true, jinja_filters_ansible},
+        {'f', true, jinja_filters_data},
+        {'f', true, jinja_filters_num},
+        {'f', true, jinja_filters_path},
+        {'f', true, jinja_filters_regex},
+        {'t', true, jinja_tests_ansible},
+        {'t', true, jinja_tests_path},
+        {'t', true, jinja_tests_regex},
+        {'t', true, jinja_tests_version},
         {0, false, NULL},
 };
