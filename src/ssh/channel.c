@@ -144,14 +144,16 @@ static bool step_start(struct channel *c)
 /* One direction of one stream; true when bytes moved. */
 static bool take(struct channel *c, int stream, struct buf *to)
 {
-	char *room = buf_room(to, READ_CHUNK), waste[4096];
+	char waste[4096];
+	size_t want = stream == 0 ? READ_CHUNK : sizeof(waste);
+	char *room = buf_room(to, want);
 	ssize_t n;
 
 	/* Standard error beyond its limit is read and dropped, standard output is left until there is room.
 	 */
 	if (!room && stream == 0)
 		return false;
-	n = libssh2_channel_read_ex(c->ch, stream, room ? room : waste, room ? READ_CHUNK : sizeof(waste));
+	n = libssh2_channel_read_ex(c->ch, stream, room ? room : waste, want);
 	note_owner(c, n);
 	if (n <= 0)
 		return false;
@@ -190,6 +192,9 @@ static bool step_eof(struct channel *c)
 		note_owner(c, rc);
 		if (rc == LIBSSH2_ERROR_EAGAIN)
 			return false;
+		/* More may have come on the way to the close. */
+		while (take(c, 0, &c->wire.in) || take(c, SSH_EXTENDED_DATA_STDERR, &c->wire.errs))
+			;
 		c->wire.exit_status = libssh2_channel_get_exit_status(c->ch);
 	}
 	end(c, NULL);

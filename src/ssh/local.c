@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define CHUNK ((size_t)64 << 10)
+#define ERRS_CHUNK ((size_t)4 << 10)
 #define ERRS_MAX ((size_t)64 << 10)
 
 struct local {
@@ -67,11 +68,11 @@ static void local_flush(struct wire *w)
 static const struct wire_ops local_ops = {local_flush, local_close};
 
 /* True while the descriptor is open. */
-static bool take(int fd, struct buf *to, bool *news)
+static bool take(int fd, struct buf *to, size_t want, bool *news)
 {
 	for (;;) {
-		char *room = buf_room(to, CHUNK), waste[4096];
-		ssize_t n = read(fd, room ? room : waste, room ? CHUNK : sizeof(waste));
+		char *room = buf_room(to, want), waste[4096];
+		ssize_t n = read(fd, room ? room : waste, room ? want : sizeof(waste));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -131,9 +132,9 @@ static void run(struct local *c)
 
 	if (c->fd >= 0)
 		give(c, &news);
-	if (c->errs_fd >= 0 && !take(c->errs_fd, &c->wire.errs, &news))
+	if (c->errs_fd >= 0 && !take(c->errs_fd, &c->wire.errs, ERRS_CHUNK, &news))
 		close_end(c, &c->errs_fd, &c->errs_io);
-	if (c->fd >= 0 && !take(c->fd, &c->wire.in, &news))
+	if (c->fd >= 0 && !take(c->fd, &c->wire.in, CHUNK, &news))
 		close_end(c, &c->fd, &c->io);
 	if (c->fd < 0 && !c->wire.eof)
 		reap(c);

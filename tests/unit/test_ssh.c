@@ -5,6 +5,8 @@
 #include "net/loop.h"
 #include "ssh/hostkey.h"
 #include "ssh/link.h"
+#include "ssh/session.h"
+#include "ssh/wire.h"
 
 #include <arpa/inet.h>
 #include <libssh2.h>
@@ -409,6 +411,44 @@ static void test_jump(void **state)
 	expect_unreachable(w, &w->t, "jump host");
 }
 
+static void ignore_news(void *ctx)
+{
+	(void)ctx;
+}
+
+/* Both streams come whole, in however many pieces, and the status with them. */
+static void test_exec(void **state)
+{
+	struct world *w = *state;
+	struct ssh_session *s;
+
+	need_server();
+	s = ssh_session_new(w->loop, &w->t, NULL);
+	while (ssh_session_state(s) == SSH_CONNECTING)
+		assert_true(loop_step(w->loop, -1, NULL));
+	for (int i = 0; i < 5; i++) {
+		struct wire *x = ssh_session_exec(
+		        s, "printf a >&2; printf b >&2; echo out; cat; printf cd >&2; exit 3");
+
+		x->ready = ignore_news;
+		buf_adds(&x->out, "in");
+		wire_flush(x);
+		while (!strstr(x->in.p ? x->in.p : "", "in"))
+			assert_true(loop_step(w->loop, -1, NULL));
+		assert_string_equal(x->errs.p, "ab");
+		wire_close(x);
+		x = ssh_session_exec(s, "printf a >&2; printf b >&2; echo out; printf cd >&2; exit 3");
+		x->ready = ignore_news;
+		while (!x->eof)
+			assert_true(loop_step(w->loop, -1, NULL));
+		assert_int_equal(x->exit_status, 3);
+		assert_string_equal(x->errs.p, "abcd");
+		assert_string_equal(x->in.p, "out\n");
+		wire_close(x);
+	}
+	ssh_session_free(s);
+}
+
 static void kill_connections(void)
 {
 	assert_int_equal(shell("kill -9 $(cat /proc/%d/task/%d/children)", (int)server.pid, (int)server.pid),
@@ -717,6 +757,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test_setup_teardown(test_unreachable, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_silent, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_jump, setup, teardown),
+	        cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_content, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_adopted, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_local, setup, teardown),
