@@ -384,14 +384,20 @@ static void compare_disk(struct planner *p, struct plan_item *it)
 	       arena_printf(p->a, "%lldG", (long long)it->want->disk_gb), false);
 }
 
+const char *plan_address(struct arena *a, const struct guest *g)
+{
+	struct str cidr = prop_get(str_c(setting(a, g->config, "ipconfig0")), "ip");
+
+	return str_dup(a, str_split(&cidr, '/')).p;
+}
+
 /* Moving a machine that runs a database to another address is not a setting to change in passing. */
 static bool check_address(struct planner *p, struct plan_item *it)
 {
-	struct str cidr = prop_get(str_c(setting(p->a, it->have->config, "ipconfig0")), "ip");
-	struct str ip = str_split(&cidr, '/');
+	const char *ip = plan_address(p->a, it->have);
 	struct err *e;
 
-	if (!ip.n || str_eqc(ip, it->want->address))
+	if (!*ip || strcmp(ip, it->want->address) == 0)
 		return true;
 	e = errs_add(p->errs);
 	err_set(e, ERR_USER, it->want->at, "machine %s has the address %.*s, not %s", it->want->name,
@@ -454,12 +460,11 @@ static void check_clash(struct planner *p, const struct machine *want)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct guest *g = &p->guests[i];
-		struct str cidr = prop_get(str_c(setting(p->a, g->config, "ipconfig0")), "ip");
 		struct str tag = prop_get(str_c(setting(p->a, g->config, "net0")), "tag");
 		int64_t vlan = 0;
 
 		str_int(tag, &vlan);
-		if (str_eqc(str_split(&cidr, '/'), want->address) && vlan == p->m->net.vlan &&
+		if (strcmp(plan_address(p->a, g), want->address) == 0 && vlan == p->m->net.vlan &&
 		    strcasecmp(g->name ? g->name : "", want->name) != 0)
 			refuse(p, want, g,
 			       arena_printf(p->a, "holds the address %s wanted for %s", want->address,

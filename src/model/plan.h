@@ -78,6 +78,9 @@ const char *plan_description(struct arena *a, const struct model *m, const struc
 /* The disk the machine boots from ("scsi0") and its size in whole GB (0 unknown), by its configuration. */
 const char *plan_boot_disk(struct arena *a, const struct val *config, int64_t *ret_gb);
 
+/* The address its cloud-init settings give a guest; "" when they give none. */
+const char *plan_address(struct arena *a, const struct guest *g);
+
 /* Property strings: the value of KEY in "virtio=AA:..,bridge=vmbr0,tag=10"; p NULL when absent. */
 struct str prop_get(struct str props, const char *key);
 /* PROPS with KEY=VALUE set in its place or appended; a NULL value takes it out. */
