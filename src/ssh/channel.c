@@ -157,8 +157,10 @@ static bool take(struct channel *c, int stream, struct buf *to)
 	note_owner(c, n);
 	if (n <= 0)
 		return false;
-	if (room)
+	if (room) {
 		to->n += (size_t)n;
+		to->p[to->n] = 0;
+	}
 	c->news = true;
 	return true;
 }

@@ -81,8 +81,10 @@ static bool take(int fd, struct buf *to, size_t want, bool *news)
 		*news = true;
 		if (n <= 0)
 			return false;
-		if (room)
+		if (room) {
 			to->n += (size_t)n;
+			to->p[to->n] = 0;
+		}
 	}
 }
 

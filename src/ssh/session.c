@@ -112,6 +112,7 @@ static void relay_pump(void *ctx)
 			break;
 		}
 		w->out.n += (size_t)n;
+		w->out.p[w->out.n] = 0;
 	}
 	if (w->eof && !w->in.n) {
 		/* Our session reads the end and reports it. */
