@@ -11,6 +11,7 @@ CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nante
 ARCH    ?= $(shell uname -m)
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),$(file <VERSION),unknown)
 Q       := $(if $(V),,@)
+SHOW    := $(Q)$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 
 SRC  := $(wildcard src/*.c src/*/*.c)
 HDR  := $(wildcard src/*.h src/*/*.h)
@@ -32,11 +33,11 @@ define variant
 $(1)_OBJ := $$(SRC:src/%.c=$(2)/obj/%.o)
 $(2)/obj/%.o: src/%.c
 	$(Q)mkdir -p $$(@D)
-	$(if $(V),,@echo "CC  $$@";) $(3) $(4) $$(VERSION_FLAG) -MMD -MP -c -o $$@ $$<
+	$(SHOW) "CC  $$@"; $(3) $(4) $$(VERSION_FLAG) -MMD -MP -c -o $$@ $$<
 $(VERSIONED:src/%.c=$(2)/obj/%.o): VERSION_FLAG = -DNANTE_VERSION='"$$(VERSION)"'
 $(VERSIONED:src/%.c=$(2)/obj/%.o): build/version
 $(2)/nante: $$($(1)_OBJ)
-	$(if $(V),,@echo "LD  $$@";) $(3) $(4) $(6) -o $$@ $$^ $(5)
+	$(SHOW) "LD  $$@"; $(3) $(4) $(6) -o $$@ $$^ $(5)
 -include $$($(1)_OBJ:.o=.d)
 endef
 
@@ -67,7 +68,7 @@ build/unit/libnante.a: $(LIB_OBJ)
 	$(Q)mkdir -p $(@D); rm -f $@; ar rcs $@ $^
 build/unit/%: tests/unit/%.c build/unit/libnante.a
 	$(Q)mkdir -p $(@D)
-	$(if $(V),,@echo "CC  $@";) $(CC) $(FLAGS) -O1 $(ASAN) $(PKGINC) -Itests/unit -MMD -MP -MF $@.d -o $@ $< build/unit/libnante.a $(LIBS) -lcmocka
+	$(SHOW) "CC  $@"; $(CC) $(FLAGS) -O1 $(ASAN) $(PKGINC) -Itests/unit -MMD -MP -MF $@.d -o $@ $< build/unit/libnante.a $(LIBS) -lcmocka
 -include $(UNIT:=.d)
 
 # ---- fuzzers: every tests/fuzz/fuzz_X.c is a libFuzzer target over the whole library
@@ -75,7 +76,7 @@ build/unit/%: tests/unit/%.c build/unit/libnante.a
 build/fuzz/libnante.a: $(call LIBRARY_OF,build/fuzz,$(FUZZ_OBJ))
 	$(Q)mkdir -p $(@D); rm -f $@; ar rcs $@ $^
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libnante.a
-	$(if $(V),,@echo "CC  $@";) clang $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(PKGINC) -o $@ $< build/fuzz/libnante.a $(LIBS)
+	$(SHOW) "CC  $@"; clang $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(PKGINC) -o $@ $< build/fuzz/libnante.a $(LIBS)
 
 .PHONY: all static asan deps unit test demo lab lab-down lint fuzz bench image format clean
 all: $(if $(wildcard src/main.c),build/nante,$(DEV_OBJ))
