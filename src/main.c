@@ -27,6 +27,8 @@ static const struct command commands[] = {
         {"agent", "", NULL, cmd_agent},
         {"doc", "[module|filter|test|input [NAME]]", "what this build knows", cmd_doc},
         {"help", "", "this list", cmd_help},
+        {"lint", "PATH...", "check roles and playbooks without touching a host", cmd_lint},
+        {"play", "PLAYBOOK -i INVENTORY ...", "run a playbook: ansible-playbook's flags and recap", cmd_play},
         {"render", "TEMPLATE|- [-e K=V|@F.json ...]", "evaluate a Jinja2 template or expression to stdout",
          cmd_render},
         {"version", "", "the version of this build", cmd_version},

@@ -1,0 +1,129 @@
+/* "k=v" parameters: Ansible's oldest form, still in use. */
+#include "ansible/playbook.h"
+#include "base/source.h"
+#include <ctype.h>
+
+struct split {
+	char quote;
+	int print, block, comment; /* depth of {{ {% {# */
+};
+
+static void split_step(struct split *s, const char *p, size_t left)
+{
+	char c = p[0], d = left > 1 ? p[1] : 0, before = p[-1];
+	bool in_tmpl = s->print || s->block || s->comment;
+	if (!in_tmpl && (c == '"' || c == '\'') && before != '\\') {
+		if (!s->quote)
+			s->quote = c;
+		else if (s->quote == c)
+			s->quote = 0;
+	}
+	if (c == '{' && d == '{')
+		s->print++;
+	else if (c == '{' && d == '%')
+		s->block++;
+	else if (c == '{' && d == '#')
+		s->comment++;
+	else if (c == '}' && before == '}' && s->print)
+		s->print--;
+	else if (c == '}' && before == '%' && s->block)
+		s->block--;
+	else if (c == '}' && before == '#' && s->comment)
+		s->comment--;
+}
+
+bool args_split(struct arena *a, struct str text, struct origin at, struct val **ret, struct err *err)
+{
+	struct val *words = val_list(a);
+	/* A byte before the text so that looking back is always allowed. */
+	char *copy = arena_alloc(a, text.n + 2);
+	copy[0] = ' ';
+	if (text.n)
+		memcpy(copy + 1, text.p, text.n);
+	const char *p = copy + 1;
+	struct split s = {0};
+	size_t from = 0;
+	for (size_t i = 0; i <= text.n; i++) {
+		bool blank = i == text.n || ((p[i] == ' ' || p[i] == '\n' || p[i] == '\t') && !s.quote &&
+		                             !s.print && !s.block && !s.comment);
+		if (blank) {
+			if (i > from)
+				val_push(words,
+				         val_at_origin(a, val_str(a, str_n(p + from, i - from)),
+				                       (struct origin){at.src, at.off + (uint32_t)from}));
+			/* A line break inside free-form text is kept as a word of its own. */
+			from = i + 1;
+			continue;
+		}
+		split_step(&s, p + i, text.n - i);
+	}
+	if (s.quote || s.print || s.block || s.comment)
+		return err_set(
+		        err, ERR_USER, at,
+		        "failed at splitting arguments, either an unbalanced jinja2 block or quotes: %.*s",
+		        STR_FMT(text));
+	*ret = words;
+	return true;
+}
+
+static struct str unquote(struct str s)
+{
+	if (s.n > 1 && (s.p[0] == '"' || s.p[0] == '\'') && s.p[s.n - 1] == s.p[0] && s.p[s.n - 2] != '\\')
+		return str_n(s.p + 1, s.n - 2);
+	return s;
+}
+
+/* The '=' that ends a key: an identifier before it, not in a template. */
+static const char *key_end(struct str w)
+{
+	for (size_t i = 0; i < w.n; i++) {
+		if (w.p[i] == '=')
+			return i ? w.p + i : NULL;
+		if (!isalnum((unsigned char)w.p[i]) && w.p[i] != '_' && w.p[i] != '-' && w.p[i] != '.')
+			return NULL;
+	}
+	return NULL;
+}
+
+static bool is_raw_option(struct str k)
+{
+	static const char *const names[] = {
+	        "creates",           "removes",          "chdir", "executable", "warn", "stdin",
+	        "stdin_add_newline", "strip_empty_ends", "argv",  "decrypt"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (str_eqc(k, names[i]))
+			return true;
+	return false;
+}
+
+bool args_parse(struct arena *a, struct str text, struct origin at, bool raw, struct val **ret,
+                struct err *err)
+{
+	struct val *words, *map = val_at_origin(a, val_map(a), at);
+	struct buf rest = {0};
+	if (!args_split(a, text, at, &words, err))
+		return false;
+	size_t end = 0; /* in TEXT: what was between two raw words stays as it was */
+	VAL_EACH (i, words) {
+		const struct val *wv = val_at(words, i);
+		struct str w = val_get_str(wv);
+		uint32_t off = val_origin(wv).off - at.off;
+		const char *eq = key_end(w);
+		struct str key = eq ? str_n(w.p, (size_t)(eq - w.p)) : STR("");
+		if (eq && (!raw || is_raw_option(key))) {
+			struct str v = unquote(str_n(eq + 1, (size_t)(w.p + w.n - eq - 1)));
+			struct origin o = {at.src, at.off + off + (uint32_t)(v.p - w.p)};
+			val_sets(map, key, val_at_origin(a, val_str(a, v), o));
+		} else {
+			if (rest.n)
+				buf_add(&rest, text.p + end, off - end);
+			buf_addstr(&rest, w);
+		}
+		end = off + w.n;
+	}
+	if (rest.n)
+		val_set(map, "_raw_params", val_at_origin(a, val_str(a, buf_str(&rest)), at));
+	buf_free(&rest);
+	*ret = map;
+	return true;
+}

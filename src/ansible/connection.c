@@ -1,0 +1,204 @@
+/* How a task reaches its host: variables and keywords to a link, and as whom it runs there. */
+#include "ansible/core.h"
+
+/* Variables that decide about a connection; an alias counts when the first is absent. */
+static const char *const link_vars[] = {
+        "ansible_host",
+        "ansible_ssh_host",
+        "ansible_port",
+        "ansible_ssh_port",
+        "ansible_user",
+        "ansible_ssh_user",
+        "ansible_password",
+        "ansible_ssh_pass",
+        "ansible_ssh_password",
+        "ansible_ssh_private_key_file",
+        "ansible_private_key_file",
+        "ansible_ssh_common_args",
+        "ansible_ssh_extra_args",
+        "ansible_ssh_args",
+        "ansible_host_key_checking",
+        "ansible_ssh_host_key_checking",
+        "ansible_ssh_timeout",
+        "ansible_timeout",
+        "ansible_become_password",
+        "ansible_become_pass",
+        "ansible_sudo_pass",
+        "ansible_become_exe",
+        "nante_host_keys",
+};
+
+static bool keyword_text(struct scope *s, enum kw kw, struct str *ret, struct err *err)
+{
+	struct val *v = s->node ? kw_get(s->node, s->frame, &s->e->pr->play->n, kw) : NULL;
+	*ret = STR("");
+	return !v || scope_text(s, v, ret, err);
+}
+
+static bool var_text(struct scope *s, const char *name, struct str *ret, struct err *err)
+{
+	struct val *v;
+	*ret = STR("");
+	if (!scope_var(s, str_c(name), &v, err))
+		return false;
+	if (v && !val_is_null(v) && !val_is_undef(v))
+		*ret = val_text(v, s->a);
+	return true;
+}
+
+struct host *delegate_host(struct engine *e, struct str name)
+{
+	struct host *h = inventory_host(e->inv, name);
+	if (h)
+		return h;
+	h = inventory_add_host(e->inv, name);
+	h->implicit = true;
+	return h;
+}
+
+static bool is_local_name(const char *name)
+{
+	return strcmp(name, "localhost") == 0 || strcmp(name, "127.0.0.1") == 0 || strcmp(name, "::1") == 0;
+}
+
+/* The scope whose variables say how to connect: the delegate's own, or the task's. */
+static struct scope *link_scope(struct scope *s)
+{
+	if (!s->delegate || s->delegate == s->host)
+		return s;
+	struct scope *d = ARENA_NEW(s->a, struct scope);
+	scope_init(d, s->e, s->delegate, NULL, NULL, s->a);
+	return d;
+}
+
+static bool kind_of(struct scope *s, struct scope *vars, struct host *h, struct str *ret, struct err *err)
+{
+	struct val *raw = scope_raw(vars, STR("ansible_connection"));
+	if (raw)
+		return scope_text(vars, raw, ret, err);
+	if (h->implicit && is_local_name(h->name)) {
+		*ret = STR("local");
+		return true;
+	}
+	if (!keyword_text(s, KW_CONNECTION, ret, err))
+		return false;
+	if (!ret->n)
+		*ret = s->e->opts->connection ? str_c(s->e->opts->connection) : STR("ssh");
+	return true;
+}
+
+static bool params_fill(struct scope *s, struct scope *vars, struct val *p, struct err *err)
+{
+	for (size_t i = 0; i < sizeof(link_vars) / sizeof(*link_vars); i++) {
+		struct val *raw = scope_raw(vars, str_c(link_vars[i])), *v;
+		if (!raw)
+			continue;
+		if (!scope_template(vars, raw, &v, err))
+			return false;
+		if (!val_is_null(v))
+			val_set(p, link_vars[i], v);
+	}
+	static const struct {
+		enum kw kw;
+		const char *var, *alias;
+	} words[] = {{KW_PORT, "ansible_port", "ansible_ssh_port"},
+	             {KW_REMOTE_USER, "ansible_user", "ansible_ssh_user"}};
+	for (size_t i = 0; i < 2; i++) {
+		struct str t;
+		if (val_get(p, words[i].var) || val_get(p, words[i].alias) || vars != s)
+			continue;
+		if (!keyword_text(s, words[i].kw, &t, err))
+			return false;
+		if (t.n)
+			val_set(p, words[i].var, val_str(s->a, t));
+	}
+	const struct engine_opts *o = s->e->opts;
+	if (o->user && !val_get(p, "ansible_user") && !val_get(p, "ansible_ssh_user"))
+		val_set(p, "ansible_user", val_strz(s->a, o->user));
+	if (o->private_key_file && !val_get(p, "ansible_ssh_private_key_file") &&
+	    !val_get(p, "ansible_private_key_file"))
+		val_set(p, "ansible_ssh_private_key_file", val_strz(s->a, o->private_key_file));
+	if (o->become_password && !val_get(p, "ansible_become_password"))
+		val_set(p, "ansible_become_password",
+		        val_mark_secret(s->a, val_strz(s->a, o->become_password)));
+	return true;
+}
+
+static bool link_params(struct scope *s, struct host **ret_host, struct val **ret, struct err *err)
+{
+	struct scope *vars = link_scope(s);
+	struct host *h = s->delegate ? s->delegate : s->host;
+	struct val *p = val_map(s->a);
+	struct str kind;
+	if (!kind_of(s, vars, h, &kind, err))
+		return false;
+	val_set(p, "name", val_strz(s->a, h->name));
+	val_set(p, "connection", val_str(s->a, kind));
+	if (!str_eqc(kind, "local") && !params_fill(s, vars, p, err))
+		return false;
+	*ret_host = h;
+	*ret = p;
+	return true;
+}
+
+bool connection_open(struct scope *s, struct link **ret, struct err *err)
+{
+	struct host *h;
+	struct val *p;
+	if (!link_params(s, &h, &p, err))
+		return false;
+	struct buf key = {0};
+	val_repr(p, &key);
+	for (struct host_link *l = h->links; l; l = l->next) {
+		if (str_eq(l->key, buf_str(&key))) {
+			buf_free(&key);
+			*ret = l->link;
+			return true;
+		}
+	}
+	p = val_copy(s->e->a, p);
+	struct link *link = s->e->opts->open ? s->e->opts->open(s->e->opts->open_ctx, p, err) : NULL;
+	bool ok = link != NULL;
+	if (!ok)
+		err_set(err, ERR_UNREACHABLE, ORIGIN_NONE, "no way to reach %s", h->name);
+	if (ok) {
+		struct host_link *l = ARENA_NEW(s->e->a, struct host_link);
+		*l = (struct host_link){buf_take(&key, s->e->a), link, h->links};
+		h->links = l;
+	}
+	buf_free(&key);
+	*ret = link;
+	return ok;
+}
+
+void connection_reset(struct scope *s)
+{
+	struct host *h = s->delegate ? s->delegate : s->host;
+	for (struct host_link *l = h->links; l; l = l->next)
+		if (l->link->ops->reset)
+			l->link->ops->reset(l->link);
+}
+
+bool connection_become(struct scope *s, bool *ret, struct str *ret_user, struct err *err)
+{
+	struct scope *vars = link_scope(s);
+	struct str t;
+	const struct node *play = &s->e->pr->play->n;
+	struct val *kw = s->node ? kw_get(s->node, s->frame, play, KW_BECOME) : NULL;
+	*ret_user = STR("root");
+	if (!scope_bool(s, kw, s->e->opts->become, ret, err) || !var_text(vars, "ansible_become", &t, err))
+		return false;
+	if (t.n)
+		*ret = val_to_bool(val_str(s->a, t));
+	if (!*ret)
+		return true;
+	if (!var_text(vars, "ansible_become_user", &t, err))
+		return false;
+	if (!t.n && !keyword_text(s, KW_BECOME_USER, &t, err))
+		return false;
+	if (!t.n && s->e->opts->become_user)
+		t = str_c(s->e->opts->become_user);
+	if (t.n)
+		*ret_user = t;
+	return true;
+}

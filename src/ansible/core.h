@@ -1,0 +1,158 @@
+/*
+ * core - the state of a run, shared by the files of this folder and by nobody else.
+ */
+#ifndef ANSIBLE_CORE_H
+#define ANSIBLE_CORE_H
+#include "agent/proto.h"
+#include "ansible/action.h"
+#include "ansible/engine.h"
+#include "ansible/frame.h"
+#include "ansible/inventory.h"
+#include "ansible/playbook.h"
+#include "ansible/ptrs.h"
+#include "ansible/scope.h"
+#include "base/source.h"
+
+/* One entry of a play's programme, in order. */
+struct unit {
+	struct frame *frame; /* NULL: TASK alone */
+	struct task *task;
+};
+
+struct handler {
+	struct task *task;
+	struct frame *frame;
+	bool *notified; /* by host index */
+	size_t n_notified;
+	struct str name; /* templated once */
+	bool name_ready, name_failed;
+};
+
+/* A play under way. */
+struct play_run {
+	struct play *play;
+	struct arena *a;
+	struct host **all, **batch; /* hosts of the play, of the current serial batch */
+	size_t n_all, n_batch;
+	struct unit *units;
+	size_t n_units;
+	struct handler **handlers; /* in the order they run */
+	size_t n_handlers;
+	struct role **roles; /* whose defaults and vars everybody sees */
+	size_t n_roles;
+	struct role **known; /* every mention, to find the same one again */
+	size_t n_known;
+	struct val *vars_files;  /* host name -> list of maps */
+	struct host_run **hosts; /* one per batch host */
+	size_t n_hosts;
+	struct import *imports; /* of tasks that stand in the play itself */
+	bool force_handlers, ended, ended_by_error;
+};
+
+struct cursor {
+	const struct block *block; /* NULL: the handlers */
+	struct frame *frame;
+	enum section sec;
+	size_t i;
+	bool failed;
+	bool started_first; /* past the frame's implicit first task */
+};
+
+/* A host's way through a play. */
+struct host_run {
+	struct host *host;
+	size_t unit;
+	struct cursor *stack;
+	size_t n, cap;
+	bool started; /* the unit's cursor was pushed */
+	bool failed;  /* left the play by failure */
+	bool unreachable, ended;
+	bool flushing;
+	bool forced;                             /* failed, running its handlers nevertheless */
+	struct val *notifications;               /* names, not yet resolved to handlers */
+	struct val *failed_task, *failed_result; /* in a rescue */
+	/* the task the host is at; set by host_run_peek() */
+	struct task *task;
+	struct frame *frame;
+};
+
+struct engine {
+	struct arena *a;
+	const struct engine_opts *opts;
+	struct sources *sources;
+	struct inventory *inv;
+	struct loader loader;
+	struct errs *errs; /* where loading problems go just now */
+	struct jinja_env *env;
+	struct tmpl_cache *tmpls;
+	struct play_run *pr; /* the play under way; NULL between plays */
+	const char *playbook_dir;
+	struct val *extra_vars;
+	struct str omit;
+	struct val *version; /* ansible_version */
+	struct val *custom_stats, *changes, *failures, *timings;
+	struct val *warned; /* said once */
+	struct host **seen; /* took part, in order */
+	size_t n_seen;
+	struct engine_stats *stats; /* by host index, grows */
+	size_t n_stats;
+	bool *host_failed, *host_unreachable; /* by host index: out of later plays */
+	unsigned next_seq;
+	bool cancelled, any_failed, any_unreachable;
+	struct val *async_jobs;
+	uint64_t seed;
+};
+
+struct engine_stats *engine_stats_of(struct engine *e, const struct host *h);
+void engine_warn(struct engine *e, struct origin at, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+/* Monotonic seconds. */
+double engine_now(void);
+
+/* ---- iterate.c: where a host is in its play ---- */
+void host_run_init(struct host_run *hr, struct play_run *pr, struct host *h);
+/* The next task for the host without leaving it; sets hr->task and frame; false at the end. */
+bool host_run_peek(struct engine *e, struct host_run *hr);
+/* Past the task peeked at. */
+void host_run_advance(struct host_run *hr);
+/* <0: A's task comes before B's. */
+int host_run_cmp(const struct host_run *a, const struct host_run *b);
+/* The host failed at its task: to its rescue or always, or out. True: a rescue will deal with it. */
+bool host_run_fail(struct host_run *hr);
+void host_run_push(struct host_run *hr, struct frame *f);
+/* Starts running the notified handlers of the host. */
+void host_run_flush(struct engine *e, struct host_run *hr);
+/* Out of the current role. */
+void host_run_end_role(struct host_run *hr);
+void host_run_clear_errors(struct host_run *hr);
+
+/* ---- handlers.c ---- */
+void handlers_add(struct engine *e, struct block *b, struct frame *f);
+/* Marks handlers NAME means for the host; false when there are none. */
+bool handlers_notify(struct engine *e, struct host_run *hr, struct str name, bool now);
+
+/* ---- include.c ---- */
+/* The frame of import TASK within FRAME, expanded once. NULL: problems are in e->errs. */
+struct frame *role_frame(struct engine *e, struct role *r, struct frame *up, struct task *inc, bool is_static,
+                         bool validate);
+struct frame *import_expand(struct engine *e, struct task *t, struct frame *f, struct host *h,
+                            struct errs *errs);
+
+/* ---- strategy.c ---- */
+/* Runs the play under way on HOSTS. False: cancelled or broken (err), or a problem in e->errs. */
+bool strategy_batch(struct engine *e, struct host **hosts, size_t n, struct err *err);
+/* ---- play.c ---- */
+bool play_run(struct engine *e, struct play *p, bool *ret_stop, struct err *err);
+
+/* ---- connection.c ---- */
+/* The link for the scope's host (or whom it delegates to) by its connection variables. */
+bool connection_open(struct scope *s, struct link **ret, struct err *err);
+/* Become as the variables and keywords say: whether, and as whom. */
+bool connection_become(struct scope *s, bool *ret, struct str *ret_user, struct err *err);
+void connection_reset(struct scope *s);
+struct host *delegate_host(struct engine *e, struct str name);
+
+/* ---- facts.c ---- */
+void facts_store(struct engine *e, struct host *h, const struct val *facts);
+bool fact_name_protected(struct str name);
+#endif

@@ -1,0 +1,250 @@
+#include "ansible/core.h"
+#include "ansible/templating.h"
+#include "base/fs.h"
+#include "jinja/jinja.h"
+#include <stdlib.h>
+#include <time.h>
+
+double engine_now(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+struct engine_stats *engine_stats_of(struct engine *e, const struct host *h)
+{
+	if (h->index >= e->n_stats) {
+		size_t n = e->inv->n_hosts + 16;
+		struct engine_stats *st = arena_array(e->a, n, sizeof(*st));
+		bool *failed = arena_array(e->a, n, sizeof(bool)), *lost = arena_array(e->a, n, sizeof(bool));
+		if (e->n_stats) {
+			memcpy(st, e->stats, e->n_stats * sizeof(*st));
+			memcpy(failed, e->host_failed, e->n_stats);
+			memcpy(lost, e->host_unreachable, e->n_stats);
+		}
+		e->stats = st;
+		e->host_failed = failed;
+		e->host_unreachable = lost;
+		e->n_stats = n;
+	}
+	return &e->stats[h->index];
+}
+
+void engine_warn(struct engine *e, struct origin at, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	const char *msg = arena_vprintf(e->a, fmt, ap);
+	va_end(ap);
+	if (val_get(e->warned, msg))
+		return;
+	val_set(e->warned, msg, val_bool(true));
+	if (e->opts->out && e->opts->out->warning)
+		e->opts->out->warning(e->opts->out_ctx, msg, at);
+}
+
+static void loader_warn(void *ctx, struct origin at, const char *msg)
+{
+	engine_warn(ctx, at, "%s", msg);
+}
+
+static struct val *version(struct arena *a)
+{
+	struct val *v = val_map(a);
+	val_set(v, "string", val_strz(a, "2.18.0"));
+	val_set(v, "full", val_strz(a, "2.18.0"));
+	val_set(v, "major", val_int(a, 2));
+	val_set(v, "minor", val_int(a, 18));
+	val_set(v, "revision", val_int(a, 0));
+	return v;
+}
+
+struct engine *engine_new(struct arena *a, const struct engine_opts *opts)
+{
+	struct engine *e = ARENA_NEW(a, struct engine);
+	e->a = a;
+	e->opts = opts;
+	e->sources = opts->sources;
+	e->inv = opts->inventory;
+	e->loader = (struct loader){
+	        .a = a, .sources = opts->sources, .cache = val_map(a), .warn = loader_warn, .warn_ctx = e};
+	e->env = jinja_env_new(a, true);
+	templating_add(e->env);
+	e->tmpls = tmpl_cache_new(a);
+	e->extra_vars = opts->extra_vars ? opts->extra_vars : val_map(a);
+	e->seed = (uint64_t)time(NULL) * 6364136223846793005U + (uint64_t)(uintptr_t)e;
+	e->omit = str_c(arena_printf(a, "__omit_place_holder__%016llx", (unsigned long long)e->seed));
+	e->version = version(a);
+	e->custom_stats = val_map(a);
+	e->changes = val_list(a);
+	e->failures = val_list(a);
+	e->timings = val_list(a);
+	e->warned = val_map(a);
+	e->async_jobs = val_map(a);
+	inventory_settle(e->inv);
+	for (size_t i = 0; i < e->inv->n_hosts; i++)
+		engine_stats_of(e, e->inv->hosts[i]);
+	return e;
+}
+
+static bool run_plays(struct engine *e, const struct plays *ps, struct errs *errs)
+{
+	bool stop = false;
+	for (size_t i = 0; i < ps->n && !stop; i++) {
+		struct err err = {0};
+		if (!play_run(e, ps->v[i], &stop, &err)) {
+			if (err_is(&err))
+				err_move(errs_add(errs), &err);
+			err_clear(&err);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool engine_playbook(struct engine *e, const char *path, struct errs *errs)
+{
+	struct plays ps = {0};
+	struct err err = {0};
+	e->errs = e->loader.errs = errs;
+	char *real = realpath(path, NULL);
+	if (real)
+		path = arena_strdup(e->a, real);
+	free(real);
+	e->playbook_dir = fs_dirname(e->a, path);
+	if (!inventory_vars_dir(e->inv, e->playbook_dir, &err)) {
+		err_move(errs_add(errs), &err);
+		return false;
+	}
+	return loader_playbook(&e->loader, path, &ps) && run_plays(e, &ps, errs);
+}
+
+bool engine_roles(struct engine *e, const char *name, struct val *roles, const char *pattern,
+                  bool gather_facts, bool become, struct val *vars, struct errs *errs)
+{
+	struct play *p = ARENA_NEW(e->a, struct play);
+	struct plays ps = {&p, 1};
+	e->errs = e->loader.errs = errs;
+	p->n.kind = NODE_PLAY;
+	p->n.kw[KW_NAME] = val_strz(e->a, name);
+	p->n.kw[KW_HOSTS] = val_strz(e->a, pattern);
+	p->n.kw[KW_GATHER_FACTS] = val_bool(gather_facts);
+	p->n.kw[KW_BECOME] = val_bool(become);
+	p->n.kw[KW_ROLES] = roles;
+	p->n.kw[KW_VARS] = vars;
+	return run_plays(e, &ps, errs);
+}
+
+bool engine_role(struct engine *e, const char *role, const char *verb, const char *pattern, bool gather_facts,
+                 bool become, struct val *vars, struct errs *errs)
+{
+	struct play *p = ARENA_NEW(e->a, struct play);
+	struct plays ps = {&p, 1};
+	e->errs = e->loader.errs = errs;
+	p->n.kind = NODE_PLAY;
+	p->n.kw[KW_NAME] = val_strf(e->a, "%s:%s", role, verb);
+	p->n.kw[KW_HOSTS] = val_strz(e->a, pattern);
+	p->n.kw[KW_GATHER_FACTS] = val_bool(gather_facts);
+	p->n.kw[KW_BECOME] = val_bool(become);
+	struct val *ds = val_map(e->a), *args = val_map(e->a), *list = val_list(e->a);
+	val_set(args, "name", val_strz(e->a, role));
+	if (strcmp(verb, "main") != 0)
+		val_set(args, "tasks_from", val_strz(e->a, verb));
+	val_set(ds, "ansible.builtin.import_role", args);
+	if (vars)
+		val_set(ds, "vars", vars);
+	val_push(list, ds);
+	struct tfile *f = ARENA_NEW(e->a, struct tfile);
+	f->path = f->dir = "";
+	p->tasks = parse_tasks(&e->loader, list, f, false);
+	return run_plays(e, &ps, errs);
+}
+
+bool engine_has_role(struct engine *e, const char *role)
+{
+	return role_find(e, str_c(role), NULL) != NULL;
+}
+
+bool engine_has_verb(struct engine *e, const char *role, const char *verb)
+{
+	const char *path = role_find(e, str_c(role), NULL);
+	return path && role_file(e->a, fs_join(e->a, path, "tasks"), verb, false);
+}
+
+const struct val *engine_argument_spec(struct engine *e, const char *role, const char *verb, struct err *err)
+{
+	const char *path = role_find(e, str_c(role), NULL);
+	if (!path)
+		return NULL;
+	const char *dir = fs_join(e->a, path, "meta");
+	static const char *const files[] = {"argument_specs", "main"};
+	for (size_t i = 0; i < 2; i++) {
+		const char *f = role_file(e->a, dir, files[i], false);
+		struct val *doc;
+		if (!f)
+			continue;
+		if (!loader_vars(&e->loader, f, &doc, err))
+			return NULL;
+		const struct val *specs = val_get(doc, "argument_specs");
+		const struct val *one = specs && val_is_map(specs) ? val_get(specs, verb) : NULL;
+		if (one && val_is_map(one))
+			return one;
+	}
+	return NULL;
+}
+
+const struct engine_stats *engine_host_stats(const struct engine *e, const char *host)
+{
+	const struct host *h = inventory_host(e->inv, str_c(host));
+	return h && h->index < e->n_stats ? &e->stats[h->index] : NULL;
+}
+
+bool engine_failed(const struct engine *e)
+{
+	return e->any_failed || e->any_unreachable;
+}
+
+bool engine_unreachable(const struct engine *e)
+{
+	return e->any_unreachable;
+}
+
+struct val *engine_custom_stats(const struct engine *e)
+{
+	return e->custom_stats;
+}
+
+struct val *engine_changes(const struct engine *e)
+{
+	return e->changes;
+}
+
+struct val *engine_failures(const struct engine *e)
+{
+	return e->failures;
+}
+
+struct val *engine_timings(const struct engine *e)
+{
+	return e->timings;
+}
+
+struct val *engine_hosts(const struct engine *e)
+{
+	struct val *list = val_list(e->a);
+	for (size_t i = 0; i < e->n_seen; i++)
+		val_push(list, val_strz(e->a, e->seen[i]->name));
+	return list;
+}
+
+void engine_recap_line(const struct engine *e, const char *host, struct buf *out)
+{
+	const struct engine_stats *s = engine_host_stats(e, host);
+	if (s)
+		buf_printf(out,
+		           "%-26s : ok=%-4u changed=%-4u unreachable=%-4u failed=%-4u skipped=%-4u "
+		           "rescued=%-4u ignored=%-4u",
+		           host, s->ok, s->changed, s->unreachable, s->failed, s->skipped, s->rescued,
+		           s->ignored);
+}

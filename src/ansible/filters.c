@@ -1,0 +1,217 @@
+/* Filters and globals that need YAML or the scope. */
+#include "ansible/core.h"
+#include "ansible/templating.h"
+#include "jinja/jinja.h"
+#include "yaml/yaml_load.h"
+#include <glob.h>
+#include <stdio.h>
+#include <time.h>
+
+static struct val *kwarg(struct jinja_call *c, const char *name, size_t pos)
+{
+	struct val *v = val_get(c->kwargs, name);
+	if (!v && pos && pos < val_len(c->args))
+		v = val_at(c->args, pos);
+	return v;
+}
+
+static bool to_yaml(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct yaml_style st = {.indent = 2, .width = 80, .sort_keys = true, .flow = true, .unicode = true};
+	bool nice = c->user != NULL;
+	(void)err;
+	if (nice) {
+		st.indent = 4;
+		st.flow = false;
+	}
+	struct val *v;
+	if ((v = kwarg(c, "indent", nice ? 1 : 0)) && val_is_num(v))
+		st.indent = (int)val_get_float(v);
+	if ((v = kwarg(c, "width", 0)) && val_is_num(v))
+		st.width = (int)val_get_float(v);
+	if ((v = kwarg(c, "sort_keys", 0)))
+		st.sort_keys = val_truthy(v);
+	if ((v = kwarg(c, "allow_unicode", 0)))
+		st.unicode = val_truthy(v);
+	struct buf b = {0};
+	struct val *in = val_at(c->args, 0);
+	bool explicit_flow = false;
+	if ((v = kwarg(c, "default_flow_style", nice ? 0 : 1))) {
+		explicit_flow = val_truthy(v);
+		st.flow = !val_is_null(v) && !val_truthy(v) ? false : st.flow;
+	}
+	if (explicit_flow)
+		st.flow = true;
+	if ((v = kwarg(c, "explicit_start", 0)) && val_truthy(v))
+		buf_adds(&b, "---\n");
+	yaml_dump(in, st, &b);
+	*ret = val_str(c->a, buf_str(&b));
+	buf_free(&b);
+	if (val_secret_deep(in))
+		*ret = val_mark_secret(c->a, *ret);
+	return true;
+}
+
+static bool from_yaml(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct val *in = val_at(c->args, 0), *v;
+	if (!val_is_str(in)) {
+		*ret = in;
+		return true;
+	}
+	struct str text = str_dup(c->a, val_get_str(in));
+	if (!(c->user ? yaml_load_all(c->a, text, 0, NULL, &v, err)
+	              : yaml_load(c->a, text, 0, NULL, &v, err)))
+		return false;
+	if (val_secret(in))
+		v = val_mark_secret(c->a, v);
+	*ret = val_unsafe(in) ? val_mark_unsafe(c->a, v) : v;
+	return true;
+}
+
+static bool fileglob(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	glob_t g;
+	(void)err;
+	*ret = val_list(c->a);
+	if (glob(val_text(val_at(c->args, 0), c->a).p, 0, NULL, &g) == 0) {
+		for (size_t i = 0; i < g.gl_pathc; i++) {
+			size_t n = strlen(g.gl_pathv[i]);
+			if (n && g.gl_pathv[i][n - 1] != '/')
+				val_push(*ret, val_strz(c->a, g.gl_pathv[i]));
+		}
+	}
+	globfree(&g);
+	return true;
+}
+
+const struct jinja_func ansible_yaml_filters[] = {
+        {"to_yaml", to_yaml, "the value as YAML, leaves in flow style", 0, NULL},
+        {"to_nice_yaml", to_yaml, "the value as YAML for people", 0, "nice"},
+        {"from_yaml", from_yaml, "the value of a YAML text", 0, NULL},
+        {"from_yaml_all", from_yaml, "the values of a YAML text's documents", 0, "all"},
+        {"fileglob", fileglob, "the files a shell pattern matches on the controller", JINJA_IMPURE, NULL},
+        {0},
+};
+
+/* ---- globals ------------------------------------------------------------------------------------------ */
+
+static bool lookup_errors(struct scope *s, const struct val *mode, struct err *why, struct val **ret,
+                          bool wantlist, struct err *err)
+{
+	bool ignore = mode && val_is_str(mode) && str_eqc(val_get_str(mode), "ignore");
+	bool warn = mode && val_is_str(mode) && str_eqc(val_get_str(mode), "warn");
+	if (!ignore && !warn) {
+		err_move(err, why);
+		return false;
+	}
+	if (warn)
+		engine_warn(s->e, err_origin(why),
+		            "An unhandled exception occurred while running the lookup plugin: %s",
+		            err_msg(why));
+	err_clear(why);
+	*ret = wantlist ? val_list(s->a) : val_null();
+	return true;
+}
+
+static struct val *join_or_one(struct scope *s, struct val *list)
+{
+	if (!val_len(list))
+		return list;
+	struct buf b = {0};
+	bool secret = false;
+	VAL_EACH (i, list) {
+		const struct val *m = val_at(list, i);
+		if (!val_is_str(m)) {
+			buf_free(&b);
+			return val_len(list) == 1 ? val_at(list, 0) : list;
+		}
+		if (i)
+			buf_addc(&b, ',');
+		buf_addstr(&b, val_get_str(m));
+		secret = secret || val_secret(m);
+	}
+	struct val *v = val_str(s->a, buf_str(&b));
+	buf_free(&b);
+	return secret ? val_mark_secret(s->a, v) : v;
+}
+
+/* lookup(NAME, TERM..., OPTION=...); query() always gives the list. */
+static bool fn_lookup(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct scope *s = jinja_ctx_user(c->ctx);
+	bool wantlist = c->user != NULL;
+	if (!val_len(c->args) || !val_is_str(val_at(c->args, 0)))
+		return err_set(err, ERR_USER, ORIGIN_NONE, "lookup() needs the name of a lookup plugin");
+	struct str name = val_get_str(val_at(c->args, 0));
+	const struct lookup *l = lookup_find(name);
+	if (!l)
+		return err_set(err, ERR_USER, ORIGIN_NONE, "lookup plugin (%.*s) not found", STR_FMT(name));
+	struct val *terms = val_list(c->a), *opts = val_shallow(c->a, c->kwargs), *list;
+	for (size_t i = 1; i < val_len(c->args); i++)
+		val_push(terms, val_at(c->args, i));
+	const struct val *want = val_get(opts, "wantlist"), *mode = val_get(opts, "errors");
+	wantlist = wantlist || (want && val_to_bool(want));
+	val_del(opts, STR("wantlist"));
+	struct err why = {0};
+	bool ok = lookup_run(l, s, terms, opts, &list, &why);
+	if (!ok)
+		return lookup_errors(s, mode, &why, ret, wantlist, err);
+	*ret = val_mark_unsafe(c->a, wantlist ? list : join_or_one(s, list));
+	return true;
+}
+
+static bool fn_now(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct val *utc = kwarg(c, "utc", 0), *fmt = kwarg(c, "fmt", 0);
+	if (!utc && val_len(c->args))
+		utc = val_at(c->args, 0);
+	if (!fmt && val_len(c->args) > 1)
+		fmt = val_at(c->args, 1);
+	struct timespec ts;
+	struct tm tm;
+	char text[256];
+	(void)err;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	if (utc && val_truthy(utc))
+		gmtime_r(&ts.tv_sec, &tm);
+	else
+		localtime_r(&ts.tv_sec, &tm);
+	if (fmt && val_is_str(fmt)) {
+		size_t n = strftime(text, sizeof(text), val_get_strz(fmt), &tm);
+		*ret = val_str(c->a, str_n(text, n));
+		return true;
+	}
+	size_t n = strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	n += (size_t)snprintf(text + n, sizeof(text) - n, ".%06ld", ts.tv_nsec / 1000);
+	*ret = val_str(c->a, str_n(text, n));
+	return true;
+}
+
+static bool fn_undef(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct val *hint = kwarg(c, "hint", 0);
+	(void)err;
+	if (!hint && val_len(c->args))
+		hint = val_at(c->args, 0);
+	const char *msg =
+	        hint && val_is_str(hint) ? val_get_strz(hint) : "Mandatory variable has not been overridden";
+	*ret = val_undef(c->a, STR(""), msg);
+	return true;
+}
+
+const struct jinja_func ansible_globals[] = {
+        {"lookup", fn_lookup, "asks a lookup plugin; several answers are joined by commas", JINJA_IMPURE,
+         NULL},
+        {"query", fn_lookup, "asks a lookup plugin; always a list", JINJA_IMPURE, "list"},
+        {"q", fn_lookup, "query, shorter", JINJA_IMPURE, "list"},
+        {"now", fn_now, "the current time, formatted by fmt=", JINJA_IMPURE, NULL},
+        {"undef", fn_undef, "an undefined value with a message of its own", 0, NULL},
+        {0},
+};
+
+void templating_add(struct jinja_env *env)
+{
+	jinja_env_filters(env, ansible_yaml_filters);
+	jinja_env_globals(env, ansible_globals);
+}
