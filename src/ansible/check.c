@@ -201,9 +201,10 @@ static void check_args(struct check *c, const struct task *t)
 	}
 	if (t->args_tmpl)
 		check_val(c, t->args_tmpl, false);
+	struct val *checked;
 	bool open = strcmp(name, "set_fact") == 0 || strcmp(name, "add_host") == 0;
 	if (t->module && !t->args_tmpl && !open)
-		module_check_args(t->module, t->args, false, c->e->a, NULL, c->errs);
+		module_check_args(t->module, t->args, false, c->e->a, &checked, c->errs);
 	const struct val *raw = val_get(t->args, "_raw_params");
 	if (strcmp(name, "meta") == 0 && raw && val_is_str(raw) && !val_needs_template(raw) &&
 	    !meta_known(str_trim(val_get_str(raw))))
