@@ -12,6 +12,9 @@ bool mode_parse(struct arena *a, const struct val *mode, mode_t current, bool is
 /* "0644", "01777": as Ansible prints modes. */
 const char *mode_text(struct arena *a, mode_t mode);
 mode_t current_umask(void);
+/* What stat says of a file, as stat and find return it: isdir, wusr ...; mode, uid, size ... */
+void stat_bits(struct val *s, mode_t mode);
+void stat_numbers(struct mod_ctx *m, struct val *s, const struct stat *st);
 /* uid gid owner group mode state size of PATH into RESULT; only state: absent when it does not exist. */
 void path_info(struct mod_ctx *m, const char *path);
 /* Owner, group and mode of PATH, one at a time; each says whether it changed (or would). False when failed.

@@ -2,6 +2,7 @@
 #define MODULE_LIST(M)            \
 	M(add_host)               \
 	M(apt)                    \
+	M(assemble)               \
 	M(assert)                 \
 	M(blockinfile)            \
 	M(command)                \
@@ -10,8 +11,10 @@
 	M(fail)                   \
 	M(fetch)                  \
 	M(file)                   \
+	M(find)                   \
 	M(gather_facts)           \
 	M(get_url)                \
+	M(getent)                 \
 	M(group_by)               \
 	M(import_playbook)        \
 	M(import_role)            \
@@ -23,11 +26,13 @@
 	M(lineinfile)             \
 	M(meta)                   \
 	M(package)                \
+	M(package_facts)          \
 	M(pause)                  \
 	M(ping)                   \
 	M(reboot)                 \
 	M(replace)                \
 	M(service)                \
+	M(service_facts)          \
 	M(set_fact)               \
 	M(set_stats)              \
 	M(setup)                  \
@@ -36,6 +41,7 @@
 	M(systemd)                \
 	M(systemd_service)        \
 	M(sysvinit)               \
+	M(tempfile)               \
 	M(template)               \
 	M(uri)                    \
 	M(validate_argument_spec) \

@@ -26,7 +26,7 @@ static void set(struct mod_ctx *m, struct val *s, const char *key, int64_t i)
 	val_set(s, key, val_int(m->a, i));
 }
 
-static void set_bits(struct val *s, mode_t mode)
+void stat_bits(struct val *s, mode_t mode)
 {
 	static const struct {
 		const char *name;
@@ -47,7 +47,7 @@ static void set_bits(struct val *s, mode_t mode)
 	val_set(s, "issock", val_bool(S_ISSOCK(mode)));
 }
 
-static void set_numbers(struct mod_ctx *m, struct val *s, const struct stat *st)
+void stat_numbers(struct mod_ctx *m, struct val *s, const struct stat *st)
 {
 	val_set(s, "mode", val_strz(m->a, mode_text(m->a, st->st_mode)));
 	set(m, s, "uid", st->st_uid);
@@ -199,8 +199,8 @@ static bool run(struct mod_ctx *m)
 	}
 	val_set(s, "exists", val_bool(true));
 	val_set(s, "path", val_strz(m->a, path));
-	set_bits(s, st.st_mode);
-	set_numbers(m, s, &st);
+	stat_bits(s, st.st_mode);
+	stat_numbers(m, s, &st);
 	val_set(s, "readable", val_bool(access(path, R_OK) == 0));
 	val_set(s, "writeable", val_bool(access(path, W_OK) == 0));
 	val_set(s, "executable", val_bool(access(path, X_OK) == 0));
