@@ -4,7 +4,7 @@
 
 BUILD_PACKAGES="gcc make pkg-config binutils git libcurl4-openssl-dev libjansson-dev libssh2-1-dev libyaml-dev
 libpcre2-dev libarchive-dev libssl-dev"
-TEST_PACKAGES="libcmocka-dev clang-format clang-tidy shellcheck valgrind python3 python3-jinja2 python3-yaml
+TEST_PACKAGES="libcmocka-dev clang-format-14 clang-tidy shellcheck valgrind python3 python3-jinja2 python3-yaml
 python3-proxmoxer python3-requests ansible-core"
 
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
