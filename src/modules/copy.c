@@ -293,7 +293,12 @@ static bool run(struct mod_ctx *m)
 	                                     : NULL;
 	if (!name && fs_is_dir(mod_arg(m, "dest")))
 		return mod_fail(m, "can not use content with a dir as dest");
-	return find_dest(&c, name ? name : "") && copy_file(&c);
+	bool ok = find_dest(&c, name ? name : "") && copy_file(&c);
+	if (remote && !m->diff) {
+		val_del(m->result, STR("diff"));
+		val_del(m->result, STR("path"));
+	}
+	return ok;
 }
 
 static const struct mod_arg args[] = {

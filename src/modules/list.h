@@ -15,7 +15,9 @@
 	M(gather_facts)           \
 	M(get_url)                \
 	M(getent)                 \
+	M(group)                  \
 	M(group_by)               \
+	M(hostname)               \
 	M(import_playbook)        \
 	M(import_role)            \
 	M(import_tasks)           \
@@ -29,14 +31,17 @@
 	M(package_facts)          \
 	M(pause)                  \
 	M(ping)                   \
+	M(raw)                    \
 	M(reboot)                 \
 	M(replace)                \
+	M(script)                 \
 	M(service)                \
 	M(service_facts)          \
 	M(set_fact)               \
 	M(set_stats)              \
 	M(setup)                  \
 	M(shell)                  \
+	M(slurp)                  \
 	M(stat)                   \
 	M(systemd)                \
 	M(systemd_service)        \
@@ -44,5 +49,7 @@
 	M(tempfile)               \
 	M(template)               \
 	M(uri)                    \
+	M(user)                   \
 	M(validate_argument_spec) \
+	M(wait_for)               \
 	M(wait_for_connection)

@@ -140,3 +140,18 @@ bool regex_expand(const struct regex *re, struct str s, const struct regex_match
 	}
 	return true;
 }
+
+const char *regex_group_name(const struct regex *re, int group)
+{
+	uint32_t count = 0, size = 0;
+	PCRE2_SPTR table = NULL;
+	pcre2_pattern_info(re->code, PCRE2_INFO_NAMECOUNT, &count);
+	pcre2_pattern_info(re->code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+	pcre2_pattern_info(re->code, PCRE2_INFO_NAMETABLE, &table);
+	for (uint32_t i = 0; i < count; i++) {
+		PCRE2_SPTR row = table + (size_t)i * size;
+		if ((row[0] << 8 | row[1]) == group)
+			return (const char *)(row + 2);
+	}
+	return NULL;
+}

@@ -22,6 +22,8 @@ struct regex *regex_new(struct arena *a, struct str pattern, unsigned flags, str
 bool regex_search(const struct regex *re, struct str s, size_t from, struct regex_match *ret);
 /* The number of the group NAME, or -1. */
 int regex_group(const struct regex *re, const char *name);
+/* The name of a group, or NULL. */
+const char *regex_group_name(const struct regex *re, int group);
 /* Python's match.expand(): \1, \g<1>, \g<name>, \n and friends in TEMPLATE. False when a group does not
  * exist. */
 bool regex_expand(const struct regex *re, struct str s, const struct regex_match *mt, struct str tmpl,

@@ -79,7 +79,14 @@ static bool run(struct mod_ctx *m)
 	if (!str_eq(after, e.before))
 		e.msg = arena_printf(m->a, "%lld replacements made", (long long)count);
 	mod_seti(m, "rc", 0);
-	return edit_close(&e, after);
+	ok = edit_close(&e, after);
+	/* This module's diff is the text's alone, and only when there is one. */
+	struct val *diff = val_get(m->result, "diff");
+	if (m->diff && diff && !str_eq(after, e.before))
+		mod_set(m, "diff", val_at(diff, 0));
+	else
+		val_del(m->result, STR("diff"));
+	return ok;
 }
 
 static const struct mod_arg args[] = {
