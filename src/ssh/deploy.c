@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define PROGRAMS_MAX 8
+
 /* ELF's machine numbers by the kernel's names. */
 static const struct {
 	uint16_t machine;
@@ -22,7 +24,7 @@ static const struct {
 struct programs {
 	struct arena *arena;
 	char *given; /* a path, or NULL: find it */
-	struct program *list[8];
+	struct program *list[PROGRAMS_MAX];
 	size_t n;
 };
 
@@ -112,7 +114,7 @@ static const struct program *load(struct programs *ps, const char *path, struct 
 	unsigned n = 0;
 	const char *arch;
 
-	if (ps->n == sizeof(ps->list) / sizeof(*ps->list)) {
+	if (ps->n == PROGRAMS_MAX) {
 		err_set(err, ERR_BUG, ORIGIN_NONE, "too many architectures");
 		return NULL;
 	}
@@ -146,7 +148,7 @@ static char *own_path(struct arena *a)
 static bool is_static_file(const char *path)
 {
 	struct err ignored = {0};
-	struct str text;
+	struct str text = {0};
 	bool yes;
 
 	if (!map_file(path, &text, &ignored)) {
