@@ -1,5 +1,30 @@
 #include "modules/edit.h"
 
+bool edit_load(struct edit *e, struct mod_ctx *m, const char *path)
+{
+	*e = (struct edit){.m = m, .path = path, .msg = "", .existed = fs_exists(path)};
+	if (!mod_read_maybe(m, path, &e->before))
+		return false;
+	struct str rest = e->before;
+	while (rest.n) {
+		const char *end = memchr(rest.p, '\n', rest.n);
+		size_t n = end ? (size_t)(end - rest.p) + 1 : rest.n;
+		edit_insert(e, e->n, str_n(rest.p, n));
+		rest = str_n(rest.p + n, rest.n - n);
+	}
+	return true;
+}
+
+bool edit_save(struct edit *e)
+{
+	struct str after = edit_joined(e);
+	if (e->existed ? str_eq(e->before, after) : !after.n)
+		return true;
+	mod_diff_text(e->m, e->path, e->before, after);
+	mod_changed(e->m);
+	return mod_write(e->m, e->path, after);
+}
+
 bool edit_open(struct edit *e, struct mod_ctx *m, bool create, const char *missing)
 {
 	*e = (struct edit){.m = m, .path = mod_arg(m, "path"), .msg = ""};
@@ -13,16 +38,7 @@ bool edit_open(struct edit *e, struct mod_ctx *m, bool create, const char *missi
 		const char *at = strstr(missing, "%s");
 		return mod_fail(m, "%.*s%s%s", (int)(at - missing), missing, e->path, at + 2);
 	}
-	if (!mod_read_maybe(m, e->path, &e->before))
-		return false;
-	struct str rest = e->before;
-	while (rest.n) {
-		const char *end = memchr(rest.p, '\n', rest.n);
-		size_t n = end ? (size_t)(end - rest.p) + 1 : rest.n;
-		edit_insert(e, e->n, str_n(rest.p, n));
-		rest = str_n(rest.p + n, rest.n - n);
-	}
-	return true;
+	return edit_load(e, m, e->path);
 }
 
 void edit_insert(struct edit *e, size_t at, struct str line)
@@ -42,6 +58,12 @@ void edit_remove(struct edit *e, size_t from, size_t n)
 {
 	memmove(e->lines + from, e->lines + from + n, (e->n - from - n) * sizeof(*e->lines));
 	e->n -= n;
+}
+
+void edit_end_last(struct edit *e)
+{
+	if (e->n && !str_ends(e->lines[e->n - 1], "\n"))
+		e->lines[e->n - 1] = edit_ended(e, e->lines[e->n - 1]);
 }
 
 struct str edit_bare(struct str line)

@@ -19,6 +19,12 @@ struct edit {
 /* Reads the file at argument "path". One that is missing is an error (rc 257, MISSING as its message with the
  * path in place of %s) unless CREATE. */
 bool edit_open(struct edit *e, struct mod_ctx *m, bool create, const char *missing);
+/* Reads PATH; one that is missing has no lines. */
+bool edit_load(struct edit *e, struct mod_ctx *m, const char *path);
+/* Writes the lines to the path when they differ from what was read, with a diff; says changed then. */
+bool edit_save(struct edit *e);
+/* Ends the last line, that another can follow. */
+void edit_end_last(struct edit *e);
 void edit_insert(struct edit *e, size_t at, struct str line);
 void edit_remove(struct edit *e, size_t from, size_t n);
 /* LINE without its end of line. */

@@ -25,8 +25,10 @@
 	M(include_role)           \
 	M(include_tasks)          \
 	M(include_vars)           \
+	M(ini_file)               \
 	M(lineinfile)             \
 	M(meta)                   \
+	M(modprobe)               \
 	M(package)                \
 	M(package_facts)          \
 	M(pause)                  \
@@ -43,6 +45,7 @@
 	M(shell)                  \
 	M(slurp)                  \
 	M(stat)                   \
+	M(sysctl)                 \
 	M(systemd)                \
 	M(systemd_service)        \
 	M(sysvinit)               \

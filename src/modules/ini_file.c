@@ -1,0 +1,258 @@
+#include "modules/edit.h"
+
+struct ini {
+	struct edit e;
+	struct mod_ctx *m;
+	const char *section, *option; /* NULL when not given */
+	size_t start, end;            /* the section's lines, its heading not among them */
+	bool found, exclusive;
+	struct str *values;
+	size_t n;
+	const char *msg;
+};
+
+static bool is_heading(struct str line, const char *section)
+{
+	line = str_trim(line);
+	if (line.n < 2 || line.p[0] != '[')
+		return false;
+	const char *close = memchr(line.p, ']', line.n);
+	return close &&
+	       str_eq(str_trim(str_n(line.p + 1, (size_t)(close - line.p) - 1)), str_trim(str_c(section)));
+}
+
+static void find_section(struct ini *f)
+{
+	struct edit *e = &f->e;
+	size_t i = 0;
+	f->found = !f->section;
+	while (!f->found && i < e->n)
+		f->found = is_heading(e->lines[i++], f->section);
+	f->start = i;
+	while (i < e->n && e->lines[i].p[0] != '[')
+		i++;
+	f->end = i;
+}
+
+static size_t skip_blanks(struct str s, size_t i)
+{
+	while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t'))
+		i++;
+	return i;
+}
+
+/* Whether LINE sets the option; *ACTIVE is false when it is commented out. */
+static bool match_option(const struct ini *f, struct str line, bool *active, struct str *value)
+{
+	line = edit_bare(line);
+	struct str name = str_c(f->option);
+	size_t i = skip_blanks(line, 0);
+	*active = !(i < line.n && (line.p[i] == '#' || line.p[i] == ';'));
+	i = skip_blanks(line, i + !*active);
+	if (line.n - (i < line.n ? i : line.n) < name.n || memcmp(line.p + i, name.p, name.n) != 0)
+		return false;
+	i = skip_blanks(line, i + name.n);
+	if (i < line.n && line.p[i] != '=')
+		return false;
+	i = skip_blanks(line, i < line.n ? i + 1 : i);
+	*value = str_n(line.p + i, line.n - i);
+	return true;
+}
+
+static struct str make_line(const struct ini *f, struct str value)
+{
+	const char *eq = mod_bool(f->m, "no_extra_spaces") ? "=" : " = ";
+	return str_c(value.p ? arena_printf(f->m->a, "%s%s%.*s\n", f->option, eq, STR_FMT(value))
+	                     : arena_printf(f->m->a, "%s\n", f->option));
+}
+
+static bool take_value(struct ini *f, struct str value)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (str_eq(f->values[i], value)) {
+			f->n--;
+			memmove(f->values + i, f->values + i + 1, (f->n - i) * sizeof(*f->values));
+			return true;
+		}
+	return false;
+}
+
+static void put(struct ini *f, size_t at, struct str line)
+{
+	if (str_eq(f->e.lines[at], line))
+		return;
+	f->e.lines[at] = line;
+	f->msg = "option changed";
+}
+
+/* Lines that already have one of the values first, then others to be overwritten, then what is missing. */
+static void set_values(struct ini *f)
+{
+	struct edit *e = &f->e;
+	bool *done = arena_array(f->m->a, f->end - f->start + 1, sizeof(*done)), active;
+	struct str value;
+	for (size_t i = f->start; i < f->end; i++)
+		if (match_option(f, e->lines[i], &active, &value) && take_value(f, value)) {
+			put(f, i, make_line(f, value));
+			done[i - f->start] = true;
+		}
+	for (size_t i = f->start, k = 0; f->exclusive && i < f->end; k++) {
+		if (done[k] || !match_option(f, e->lines[i], &active, &value) || (!f->n && !active)) {
+			i++;
+		} else if (f->n) {
+			struct str next = f->values[0];
+			take_value(f, next);
+			put(f, i++, make_line(f, next));
+		} else {
+			edit_remove(e, i, 1);
+			f->end--;
+			f->msg = "option changed";
+		}
+	}
+	/* What is left goes behind the section's last setting. */
+	size_t at = f->end;
+	while (at > f->start) {
+		struct str line = str_trim(e->lines[at - 1]);
+		if (line.n && line.p[0] != '#' && line.p[0] != ';')
+			break;
+		at--;
+	}
+	for (size_t k = 0; k < f->n; k++) {
+		edit_insert(e, at++, make_line(f, f->values[k]));
+		f->msg = "option added";
+	}
+}
+
+/* An option without a value. */
+static void set_bare(struct ini *f)
+{
+	bool active;
+	struct str value, line = make_line(f, (struct str){0});
+	for (size_t i = f->start; i < f->end; i++)
+		if (match_option(f, f->e.lines[i], &active, &value)) {
+			put(f, i, line);
+			return;
+		}
+	edit_insert(&f->e, f->start, line);
+	f->msg = "option added";
+}
+
+static void make_present(struct ini *f)
+{
+	if (!f->found) {
+		struct edit *e = &f->e;
+		edit_insert(e, e->n, str_c(arena_printf(f->m->a, "[%s]\n", f->section)));
+		for (size_t i = 0; f->option && i < f->n; i++)
+			edit_insert(e, e->n, make_line(f, f->values[i]));
+		if (f->option && !f->n)
+			edit_insert(e, e->n, make_line(f, (struct str){0}));
+		f->msg = f->option ? "section and option added" : "only section added";
+	} else if (f->option && f->n) {
+		set_values(f);
+	} else if (f->option) {
+		set_bare(f);
+	}
+}
+
+static void make_absent(struct ini *f)
+{
+	bool active;
+	struct str value;
+	if (!f->found)
+		return;
+	if (!f->option) {
+		size_t from = f->start - (f->section != NULL);
+		if (f->end > from)
+			f->msg = "section removed";
+		edit_remove(&f->e, from, f->end - from);
+		return;
+	}
+	for (size_t i = f->start; i < f->end;) {
+		bool hit = match_option(f, f->e.lines[i], &active, &value) && active;
+		for (size_t k = 0; hit && !f->exclusive; k++) {
+			hit = k < f->n;
+			if (hit && str_eq(f->values[k], value))
+				break;
+		}
+		if (!hit) {
+			i++;
+			continue;
+		}
+		edit_remove(&f->e, i, 1);
+		f->end--;
+		f->msg = "option changed";
+	}
+}
+
+static void read_values(struct ini *f)
+{
+	struct mod_ctx *m = f->m;
+	const struct val *list = mod_list(m, "values");
+	f->values = arena_array(m->a, val_len(list) + 1, sizeof(*f->values));
+	if (mod_has(m, "value"))
+		f->values[f->n++] = mod_args(m, "value");
+	VAL_EACH (i, list)
+		f->values[f->n++] = val_text(val_at(list, i), m->a);
+}
+
+static bool run(struct mod_ctx *m)
+{
+	struct ini f = {
+	        .m = m, .section = mod_arg(m, "section"), .option = mod_arg(m, "option"), .msg = "OK"};
+	bool present = mod_is(m, "state", "present");
+	struct err err = {0};
+	f.exclusive = mod_bool(m, "exclusive");
+	read_values(&f);
+	if (f.section && !*f.section)
+		f.section = NULL;
+	if (present && !f.n && !mod_bool(m, "allow_no_value"))
+		return mod_fail(
+		        m, "Parameter 'value(s)' must be defined if state=present and allow_no_value=False.");
+	const char *path = mod_arg(m, "path");
+	mod_sets(m, "path", path);
+	if (!fs_exists(path) && !mod_bool(m, "create")) {
+		mod_seti(m, "rc", 257);
+		return mod_fail(m, "Destination %s does not exist!", path);
+	}
+	if (!edit_load(&f.e, m, path))
+		return false;
+	edit_end_last(&f.e);
+	find_section(&f);
+	if (present)
+		make_present(&f);
+	else
+		make_absent(&f);
+	if (strcmp(f.msg, "OK") != 0) {
+		if (!m->check && !fs_mkdirs(fs_dirname(m->a, path), 0777, &err))
+			return mod_fail_err(m, &err);
+		if (!edit_save(&f.e))
+			return false;
+	}
+	mod_sets(m, "msg", f.msg);
+	return (!fs_exists(path) && !m->check) || mod_file_args(m, path);
+}
+
+static const struct mod_arg args[] = {
+        {"path", MT_PATH, MA_REQUIRED, .aliases = "dest", .doc = "The file."},
+        {"section", MT_STR, .doc = "The section; without it, what comes before the first one."},
+        {"option", MT_STR, .doc = "The setting; without it, the whole section."},
+        {"value", MT_STR, .doc = "Its value."},
+        {"values", MT_LIST, .elem = MT_STR, .doc = "Its values, on a line each."},
+        {"state", MT_STR, .dflt = "present", .choices = "absent|present", .doc = "Whether it is there."},
+        {"exclusive", MT_BOOL, .dflt = "true", .doc = "No other lines set the option."},
+        {"no_extra_spaces", MT_BOOL, .dflt = "false", .doc = "No blanks around the equals sign."},
+        {"allow_no_value", MT_BOOL, .dflt = "false", .doc = "The option may stand without a value."},
+        {"create", MT_BOOL, .dflt = "true", .doc = "Make a file that is missing."},
+        {"backup", MT_BOOL, .dflt = "false", .doc = "Keep a dated copy of what was there."},
+        {NULL},
+};
+
+const struct module module_row_ini_file = {
+        .name = "ini_file",
+        .from = "community.general",
+        .doc = "Keeps a setting in an ini file.",
+        .args = args,
+        .flags = MOD_CHECK | MOD_DIFF | MOD_FILE_ARGS,
+        .mutually_exclusive = "value|values",
+        .run = run,
+};
