@@ -31,6 +31,18 @@ static const struct command commands[] = {
         {"play", "PLAYBOOK -i INVENTORY ...", "run a playbook: ansible-playbook's flags and recap", cmd_play},
         {"render", "TEMPLATE|- [-e K=V|@F.json ...]", "evaluate a Jinja2 template or expression to stdout",
          cmd_render},
+        {"provision", "[--input NAME=VALUE ...]", "inputs to a verified cluster: the whole action",
+         cmd_action},
+        {"plan", "[--input NAME=VALUE ...]", "what provision would do on Proxmox VE; writes nothing",
+         cmd_action},
+        {"configure", "[--input NAME=VALUE ...]", "the roles over machines that are there", cmd_action},
+        {"verify", "[--input NAME=VALUE ...]", "prove that it works", cmd_action},
+        {"bootstrap", "[--input NAME=VALUE ...]", "of the roles only base_setup", cmd_action},
+        {"onboard", "[--input NAME=VALUE ...]", "the roles over machines that Proxmox VE does not hold",
+         cmd_action},
+        {"destroy", "[--input NAME=VALUE ...]", "the app's machines with their disks", cmd_action},
+        {"run", "ROLE:VERB [--input NAME=VALUE ...]", "one verb of a role over the app's machines",
+         cmd_action},
         {"version", "", "the version of this build", cmd_version},
 };
 
@@ -92,10 +104,13 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	log_open(stdout, LOG_INFO);
 	const struct command *c = argc > 1 ? find(argv[1]) : NULL;
+	char *as_action[] = {"", NULL};
 	int rc = EXIT_REFUSED;
 
 	if (c) {
 		rc = c->fn(argc - 1, argv + 1);
+	} else if (argc < 2 && (getenv("INPUT_COMMAND") || getenv("GITHUB_ACTIONS"))) {
+		rc = cmd_action(1, as_action);
 	} else {
 		log_line(LOG_ERROR, "nante: %s%s", argc > 1 ? "no such command: " : "which command?",
 		         argc > 1 ? argv[1] : "");

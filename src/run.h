@@ -1,0 +1,102 @@
+/*
+ * run - one run of the action: what its phases share. run.c has them in order; each phase is a function in a
+ * file of its own (run_PHASE.c).
+ */
+#ifndef RUN_H
+#define RUN_H
+#include "base/val.h"
+#include "github/commands.h"
+#include "github/inputs.h"
+#include "github/outputs.h"
+#include "model/plan.h"
+#include "proxmox/proxmox.h"
+
+struct engine;
+struct engine_output;
+struct inventory;
+struct ssh_links;
+struct loop;
+
+/* What a command does; run.c's table combines them. */
+enum {
+	DO_OBSERVE = 1,  /* look at Proxmox VE and plan */
+	DO_MACHINES = 2, /* make and change machines */
+	DO_ROLES = 4,    /* run the roles' main verb */
+	DO_VERIFY = 8,   /* run the roles' verify verb */
+	DO_BASE = 16,    /* of the roles only base_setup */
+	DO_VERB = 32,    /* one verb of one role */
+	DO_DESTROY = 64,
+};
+
+struct timing {
+	const char *what;
+	double seconds;
+	struct timing *next;
+};
+
+struct run {
+	struct arena *a;
+	struct sources *ss;
+	struct loop *loop;
+	const char *command; /* "provision" */
+	const char *verb;    /* of "run ROLE:VERB": ROLE:VERB, else NULL */
+	unsigned does;
+
+	struct val
+	        *env; /* NAME -> text: the process's environment, env files, the input "secrets", Doppler */
+	struct inputs *in;
+	struct gh gh;
+	struct gh_files files;
+
+	struct model model;
+	struct plan_opts plan_opts;
+	struct plan plan;
+	struct pve *pve;
+	struct pve_world world;
+	struct pve_machine *machines; /* as many as model.n, or NULL when Proxmox VE was left alone */
+
+	struct val *roles; /* names, in the order they run */
+	struct inventory *inventory;
+	struct engine *engine;
+	struct ssh_links *links;
+	struct progress *progress; /* how the roles' run is shown: run_show.c */
+
+	int64_t began;
+	struct timing *timings, **timings_end;
+	bool roles_ran, verified;
+};
+
+/* Phases: all that is wrong goes to ERRS; false ends the run. */
+bool run_read_inputs(struct run *r, int argc, char **argv, struct errs *errs);
+bool run_fetch_secrets(struct run *r, struct errs *errs);
+bool run_check(struct run *r, struct errs *errs);
+bool run_observe(struct run *r, struct errs *errs);
+bool run_machines(struct run *r, struct errs *errs);
+bool run_leave(struct run *r, struct errs *errs);
+bool run_roles(struct run *r, struct errs *errs);
+bool run_verify(struct run *r, struct errs *errs);
+bool run_verb(struct run *r, struct errs *errs);
+bool run_destroy(struct run *r, struct errs *errs);
+/* Outputs and job summary, whatever happened before. */
+void run_report(struct run *r, const struct errs *errs);
+
+/* A secret or setting by any of its names ("A|B"), or NULL when none is set. */
+const char *run_secret(const struct run *r, const char *names);
+
+/* Certificates to trust in addition to the system's. */
+bool run_ca_pem(struct run *r, struct str *ret, struct err *err);
+
+/*
+ * Makes the engine over the app's machines, and with LEAVING over those that are to go as well, which are then the
+ * group RUN_LEAVING.
+ */
+bool run_engine(struct run *r, bool leaving, struct err *err);
+#define RUN_LEAVING "nante_leaving"
+/* The engine's failures as errors; true when there are none. */
+bool run_failures(struct run *r, struct errs *errs);
+/* How the roles' run is shown. */
+struct progress *progress_new(struct run *r);
+extern const struct engine_output progress_output;
+/* Ends the group that is open. */
+void progress_end(struct progress *p);
+#endif

@@ -1,0 +1,413 @@
+/*
+ * What the step leaves behind: outputs for later steps, a summary for the reader, a few lines at the log's
+ * end.
+ */
+#include "run.h"
+
+#include "ansible/engine.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include "report.h"
+
+#define SLOWEST 8
+
+static const struct engine_stats *stats_of(const struct run *r, const struct machine *m)
+{
+	return r->engine ? engine_host_stats(r->engine, m->name) : NULL;
+}
+
+static struct val *changes_of(const struct run *r, const char *host)
+{
+	struct val *all = r->engine ? engine_changes(r->engine) : NULL, *mine = val_list(r->a);
+
+	for (size_t i = 0; all && i < val_len(all); i++) {
+		if (str_eqc(val_map_str(val_at(all, i), "host", ""), host))
+			val_push(mine, val_at(all, i));
+	}
+	return mine;
+}
+
+static bool machine_changed(const struct run *r, size_t i)
+{
+	const struct engine_stats *s = stats_of(r, &r->model.machines[i]);
+
+	return (r->machines && r->machines[i].changed) || (s && s->changed);
+}
+
+/* ---- outputs ---- */
+
+static struct val *vm_ids(const struct run *r)
+{
+	struct val *m = val_map(r->a);
+
+	for (size_t i = 0; r->machines && i < r->model.n; i++)
+		val_set(m, r->model.machines[i].name, val_int(r->a, r->machines[i].vmid));
+	return m;
+}
+
+static struct val *names(const struct run *r)
+{
+	struct val *l = val_list(r->a);
+
+	for (size_t i = 0; i < r->model.n; i++)
+		val_push(l, val_strz(r->a, r->model.machines[i].name));
+	return l;
+}
+
+static struct val *addresses(const struct run *r)
+{
+	struct val *l = val_list(r->a);
+
+	for (size_t i = 0; i < r->model.n; i++)
+		val_push(l, val_strz(r->a, r->model.machines[i].address));
+	return l;
+}
+
+static struct val *changed(const struct run *r)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->model.n; i++)
+		any |= machine_changed(r, i);
+	return val_strz(r->a, any ? "true" : "false");
+}
+
+static struct val *from_stats(const struct run *r, const char *key)
+{
+	struct val *s = r->engine ? engine_custom_stats(r->engine) : NULL;
+
+	return s && val_is_map(s) ? val_get(s, key) : NULL;
+}
+
+static struct val *leader(const struct run *r)
+{
+	return from_stats(r, "leader");
+}
+
+static struct val *dsn(const struct run *r)
+{
+	return from_stats(r, "dsn");
+}
+
+static struct val *whole(const struct run *r)
+{
+	struct val *all = val_map(r->a), *machines = val_list(r->a);
+
+	for (size_t i = 0; i < r->model.n; i++) {
+		const struct machine *m = &r->model.machines[i];
+		struct val *v = val_map(r->a), *tasks = val_list(r->a), *did = changes_of(r, m->name);
+
+		val_set(v, "key", val_strz(r->a, m->key));
+		val_set(v, "name", val_strz(r->a, m->name));
+		val_set(v, "address", val_strz(r->a, m->address));
+		if (r->machines) {
+			val_set(v, "id", val_int(r->a, r->machines[i].vmid));
+			val_set(v, "node", val_strz(r->a, r->machines[i].node));
+			val_set(v, "plan", val_strz(r->a, plan_action_name(r->machines[i].item->action)));
+		}
+		VAL_EACH (k, did)
+			val_push(tasks, val_get(val_at(did, k), "task"));
+		val_set(v, "changed", tasks);
+		val_push(machines, v);
+	}
+	val_set(all, "machines", machines);
+	if (r->engine)
+		val_set(all, "results", val_copy(r->a, engine_custom_stats(r->engine)));
+	return all;
+}
+
+/* An output is one row: text goes out as it is, everything else as JSON; NULL leaves it out. */
+static const struct {
+	const char *name;
+	struct val *(*value)(const struct run *r);
+} outputs[] = {
+        {"vm_ids", vm_ids},   {"vm_hostnames", names}, {"vm_target_ips", addresses},
+        {"changed", changed}, {"leader", leader},      {"dsn", dsn},
+        {"cluster", whole},
+};
+
+static void write_outputs(struct run *r, struct err *err)
+{
+	for (size_t i = 0; i < sizeof(outputs) / sizeof(*outputs); i++) {
+		struct val *v = outputs[i].value(r);
+		struct buf b = {0};
+
+		if (!v)
+			continue;
+		if (val_is_str(v))
+			buf_addstr(&b, val_get_str(v));
+		else
+			json_dump(v, JSON_STYLE_COMPACT, &b);
+		gh_output(&r->files, outputs[i].name, buf_str(&b), err);
+		buf_free(&b);
+	}
+}
+
+/* ---- tables: markdown that is readable as plain text too, its columns being even ---- */
+
+static struct val *line(const struct run *r, const char *const *cells, size_t n)
+{
+	struct val *l = val_list(r->a);
+
+	for (size_t i = 0; i < n; i++)
+		val_push(l, val_strz(r->a, cells[i]));
+	return l;
+}
+
+#define LINE(r, ...)                                \
+	line(r, (const char *const[]){__VA_ARGS__}, \
+	     sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static size_t width_of(struct str s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static void add_cell(struct buf *b, struct str text, size_t width, char fill)
+{
+	buf_adds(b, "| ");
+	for (size_t i = 0; i < text.n; i++)
+		buf_addc(b, text.p[i] == '|' || text.p[i] == '\n' ? ' ' : text.p[i]);
+	for (size_t n = width_of(text); n < width; n++)
+		buf_addc(b, fill);
+	buf_addc(b, ' ');
+}
+
+/* ROWS: lists of texts, the first one the heading. */
+static void add_table(const struct run *r, struct buf *b, const struct val *rows)
+{
+	size_t columns = val_len(val_at(rows, 0)), *width = arena_array(r->a, columns, sizeof(*width));
+
+	VAL_EACH (i, rows) {
+		for (size_t c = 0; c < columns; c++) {
+			size_t n = width_of(val_get_str(val_at(val_at(rows, i), c)));
+
+			width[c] = n > width[c] ? n : width[c];
+		}
+	}
+	VAL_EACH (i, rows) {
+		for (size_t c = 0; c < columns; c++)
+			add_cell(b, val_get_str(val_at(val_at(rows, i), c)), width[c], ' ');
+		buf_adds(b, "|\n");
+		for (size_t c = 0; i == 0 && c < columns; c++)
+			add_cell(b, STR("-"), width[c], '-');
+		if (i == 0)
+			buf_adds(b, "|\n");
+	}
+	buf_addc(b, '\n');
+}
+
+/* A list of flat maps as a table: its columns are the keys in the order they come. */
+static struct val *as_rows(const struct run *r, const struct val *maps)
+{
+	struct val *rows = val_list(r->a), *columns = val_list(r->a), *seen = val_map(r->a);
+
+	VAL_EACH (i, maps) {
+		if (!val_is_map(val_at(maps, i)))
+			return NULL;
+		MAP_EACH (k, val_at(maps, i))
+			val_sets(seen, val_text(val_key_at(val_at(maps, i), k), r->a), val_null());
+	}
+	MAP_EACH (k, seen)
+		val_push(columns, val_key_at(seen, k));
+	val_push(rows, columns);
+	VAL_EACH (i, maps) {
+		struct val *cells = val_list(r->a);
+
+		VAL_EACH (k, columns) {
+			const struct val *v = val_gets(val_at(maps, i), val_get_str(val_at(columns, k)));
+
+			val_push(cells, v && !val_is_null(v) ? val_str(r->a, val_text(v, r->a))
+			                                     : val_strz(r->a, ""));
+		}
+		val_push(rows, cells);
+	}
+	return val_len(columns) ? rows : NULL;
+}
+
+/* ---- parts ---- */
+
+static void add_results(const struct run *r, struct buf *b)
+{
+	const struct val *s = r->engine ? engine_custom_stats(r->engine) : NULL;
+
+	for (size_t i = 0; s && val_is_map(s) && i < val_len(s); i++) {
+		const struct val *v = val_value_at(s, i);
+		struct val *rows = val_is_list(v) && val_len(v) ? as_rows(r, v) : NULL;
+
+		if (!rows)
+			continue;
+		buf_printf(b, "### %s\n\n", val_get_strz(val_key_at(s, i)));
+		add_table(r, b, rows);
+	}
+	for (size_t i = 0; s && val_is_map(s) && i < val_len(s); i++) {
+		if (val_is_str(val_value_at(s, i)))
+			buf_printf(b, "- **%s**: `%s`\n", val_get_strz(val_key_at(s, i)),
+			           val_get_strz(val_value_at(s, i)));
+	}
+	buf_addc(b, '\n');
+}
+
+static const char *tasks_text(const struct run *r, const struct engine_stats *s)
+{
+	if (!s)
+		return "";
+	return arena_printf(r->a, "ok=%u changed=%u failed=%u%s", s->ok, s->changed, s->failed,
+	                    s->unreachable ? " unreachable" : "");
+}
+
+static void add_machines(const struct run *r, struct buf *b)
+{
+	struct val *rows = val_list(r->a);
+
+	val_push(rows, LINE(r, "machine", "address", "id", "node", "Proxmox VE", "tasks"));
+	for (size_t i = 0; i < r->model.n; i++) {
+		const struct machine *m = &r->model.machines[i];
+		const struct pve_machine *p = r->machines ? &r->machines[i] : NULL;
+
+		val_push(rows, LINE(r, m->name, m->address ? m->address : "",
+		                    p && p->vmid ? arena_printf(r->a, "%lld", (long long)p->vmid) : "",
+		                    p ? p->node : "", p ? plan_action_name(p->item->action) : "",
+		                    tasks_text(r, stats_of(r, m))));
+	}
+	buf_adds(b, "### machines\n\n");
+	add_table(r, b, rows);
+}
+
+static void add_changes(const struct run *r, struct buf *b)
+{
+	struct val *rows = val_list(r->a);
+
+	val_push(rows, LINE(r, "machine", "what changed"));
+	for (size_t i = 0; r->engine && i < r->model.n; i++) {
+		struct val *did = changes_of(r, r->model.machines[i].name);
+
+		VAL_EACH (k, did)
+			val_push(rows,
+			         LINE(r, r->model.machines[i].name,
+			              arena_printf(r->a, "%s: %s", val_map_strz(val_at(did, k), "role", ""),
+			                           val_map_strz(val_at(did, k), "task", ""))));
+	}
+	if (val_len(rows) == 1)
+		return;
+	buf_printf(b, "<details><summary>%zu changes</summary>\n\n", val_len(rows) - 1);
+	add_table(r, b, rows);
+	buf_adds(b, "</details>\n\n");
+}
+
+static struct val *slowest(const struct run *r)
+{
+	struct val *all = engine_timings(r->engine), *top = val_list(r->a);
+
+	VAL_EACH (i, all) {
+		size_t at = 0;
+		const struct val *sec = val_get(val_at(all, i), "seconds");
+
+		while (at < val_len(top) &&
+		       val_get_float(val_get(val_at(top, at), "seconds")) >= val_get_float(sec))
+			at++;
+		val_insert(top, at, val_at(all, i));
+		if (val_len(top) > SLOWEST)
+			val_remove_at(top, SLOWEST);
+	}
+	return top;
+}
+
+static void add_times(const struct run *r, struct buf *b)
+{
+	struct val *rows = val_list(r->a), *top = r->engine ? slowest(r) : val_list(r->a);
+
+	val_push(rows, LINE(r, "where the time went", "seconds"));
+	for (const struct timing *t = r->timings; t; t = t->next)
+		val_push(rows, LINE(r, t->what, arena_printf(r->a, "%.1f", t->seconds)));
+	VAL_EACH (i, top)
+		val_push(rows,
+		         LINE(r,
+		              arena_printf(r->a, "  %s: %s", val_map_strz(val_at(top, i), "role", ""),
+		                           val_map_strz(val_at(top, i), "task", "")),
+		              arena_printf(r->a, "%.1f", val_get_float(val_get(val_at(top, i), "seconds")))));
+	buf_adds(b, "<details><summary>times</summary>\n\n");
+	add_table(r, b, rows);
+	buf_adds(b, "</details>\n\n");
+}
+
+static void add_errors(const struct run *r, struct buf *b, const struct errs *errs)
+{
+	for (size_t i = 0; i < errs->n; i++) {
+		struct source_pos pos;
+
+		buf_adds(b, "- ");
+		if (sources_locate(r->ss, err_origin(&errs->v[i]), &pos))
+			buf_printf(b, "`%s:%u:%u` ", pos.file, pos.line, pos.col);
+		err_text(&errs->v[i], b);
+		if (errs->v[i].hint)
+			buf_printf(b, " - %s", errs->v[i].hint);
+		buf_addc(b, '\n');
+	}
+	if (errs->n)
+		buf_addc(b, '\n');
+}
+
+static const char *headline(const struct run *r, const struct errs *errs)
+{
+	if (errs->n && errs->v[0].cls == ERR_USER && !r->roles_ran && !r->machines)
+		return "refused, nothing was changed";
+	if (errs->n)
+		return errs->v[errs->n - 1].cls == ERR_CANCELLED ? "cancelled" : "failed";
+	if (r->verified)
+		return "done and verified";
+	return "done";
+}
+
+static void write_summary(struct run *r, const struct errs *errs, struct err *err)
+{
+	struct buf b = {0};
+	double seconds = (double)(loop_now() - r->began) / 1000;
+
+	buf_printf(&b, "## %s %s: %s (%s, %.1f s)\n\n", r->model.app ? r->model.app : "nante",
+	           r->model.environment ? r->model.environment : "", headline(r, errs), r->command, seconds);
+	add_errors(r, &b, errs);
+	if (!err_is(err) && (r->machines || r->roles_ran)) {
+		add_results(r, &b);
+		add_machines(r, &b);
+		add_changes(r, &b);
+		add_times(r, &b);
+	}
+	gh_summary(&r->files, buf_str(&b), err);
+	buf_free(&b);
+}
+
+/* At the log's end the tables once more, where a person looks first. */
+static void show_end(struct run *r, const struct errs *errs)
+{
+	struct buf b = {0};
+
+	if (r->files.summary && (r->machines || r->roles_ran)) {
+		buf_addc(&b, '\n');
+		add_results(r, &b);
+		add_machines(r, &b);
+		log_text(buf_str(&b));
+	}
+	log_line(LOG_INFO, "%s %s: %s (%.1f s)", r->model.app ? r->model.app : "nante",
+	         r->model.environment ? r->model.environment : "", headline(r, errs),
+	         (double)(loop_now() - r->began) / 1000);
+	buf_free(&b);
+}
+
+void run_report(struct run *r, const struct errs *errs)
+{
+	struct err err = {0};
+
+	if (r->machines || r->roles_ran)
+		write_outputs(r, &err);
+	write_summary(r, errs, &err);
+	show_end(r, errs);
+	if (err_is(&err))
+		report_err(&r->gh, r->ss, &err);
+	err_clear(&err);
+}

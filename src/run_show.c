@@ -1,0 +1,171 @@
+/*
+ * How the roles' run is shown: a group for each role, a line for each task once all hosts are through with
+ * it, and more only for what changed, failed or takes long.
+ */
+#include "run.h"
+
+#include "ansible/engine.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include "report.h"
+
+enum { SHOWN_HOSTS = 12 };
+
+struct progress {
+	struct run *r;
+	const char *role;
+	char task[256];
+	bool open; /* a task is under way */
+	int64_t began;
+	unsigned count[5];          /* hosts by enum result_kind */
+	struct buf changed, failed; /* names, and what went wrong */
+	unsigned named;
+};
+
+static void done(void *p)
+{
+	struct progress *g = p;
+
+	buf_free(&g->changed);
+	buf_free(&g->failed);
+}
+
+struct progress *progress_new(struct run *r)
+{
+	struct progress *p = ARENA_NEW(r->a, struct progress);
+
+	p->r = r;
+	p->role = "";
+	arena_defer(r->a, done, p);
+	return p;
+}
+
+/* "  1.2s  changed  etcd : Install packages   (node1, node2)" */
+static void end_task(struct progress *p)
+{
+	const char *word = p->count[RES_FAILED] || p->count[RES_UNREACHABLE] ? "FAILED"
+	                   : p->count[RES_CHANGED]                           ? "changed"
+	                   : p->count[RES_OK]                                ? "ok"
+	                                                                     : "skipped";
+	double seconds = (double)(loop_now() - p->began) / 1000;
+
+	if (!p->open)
+		return;
+	p->open = false;
+	if (strcmp(word, "skipped") != 0 || log_on(LOG_VERBOSE))
+		log_line(LOG_INFO, "  %6.1fs  %-8s %s%s%s%s", seconds, word, p->task,
+		         p->changed.n ? "  (" : "", p->changed.n ? p->changed.p : "",
+		         p->changed.n ? ")" : "");
+	if (p->failed.n)
+		log_text(buf_str(&p->failed));
+	buf_clear(&p->changed);
+	buf_clear(&p->failed);
+	memset(p->count, 0, sizeof(p->count));
+	p->named = 0;
+}
+
+void progress_end(struct progress *p)
+{
+	end_task(p);
+	gh_end_group(&p->r->gh);
+	p->role = "";
+}
+
+static void on_task(void *ctx, const char *kind, const char *role, const char *name, struct origin at)
+{
+	struct progress *p = ctx;
+	struct buf line = {0};
+
+	(void)kind;
+	(void)at;
+	end_task(p);
+	if (role && strcmp(role, p->role) != 0) {
+		p->role = arena_strdup(p->r->a, role);
+		gh_group(&p->r->gh, arena_printf(p->r->a, "Role %s", role));
+	}
+	log_redact(str_c(name), &line);
+	snprintf(p->task, sizeof(p->task), "%s", line.p ? line.p : "");
+	buf_free(&line);
+	p->open = true;
+	p->began = loop_now();
+}
+
+/* A machine's short name: what is common to all of the app is left out. */
+static const char *shorten(const struct progress *p, const char *host)
+{
+	size_t n = strlen(p->r->model.owner);
+
+	return strncmp(host, p->r->model.owner, n) == 0 && host[n] == '-' ? host + n + 1 : host;
+}
+
+static void add_failure(struct progress *p, const struct engine_result *res)
+{
+	struct str msg = val_is_map(res->result) ? val_map_str(res->result, "msg", "") : STR("");
+	struct str err = val_is_map(res->result) ? val_map_str(res->result, "stderr", "") : STR("");
+
+	buf_printf(&p->failed, "           %s: %.*s\n", shorten(p, res->host), STR_FMT(msg));
+	while (err.p && err.n && !str_eq(err, msg)) {
+		struct str line = str_split(&err, '\n');
+
+		buf_printf(&p->failed, "           %s| %.*s\n", shorten(p, res->host), STR_FMT(line));
+	}
+}
+
+static void on_result(void *ctx, const struct engine_result *res)
+{
+	struct progress *p = ctx;
+
+	if (res->is_item)
+		return;
+	p->count[res->kind]++;
+	if (res->kind == RES_CHANGED && p->named++ < SHOWN_HOSTS)
+		buf_printf(&p->changed, "%s%s", p->changed.n ? ", " : "", shorten(p, res->host));
+	if (res->kind == RES_FAILED || res->kind == RES_UNREACHABLE)
+		add_failure(p, res);
+}
+
+static void on_retry(void *ctx, const char *host, const char *task, int left, const struct val *result)
+{
+	struct progress *p = ctx;
+
+	(void)result;
+	log_line(LOG_VERBOSE, "           %s: %s: not yet, %d tries left", shorten(p, host), task, left);
+}
+
+static void on_warning(void *ctx, const char *msg, struct origin at)
+{
+	struct progress *p = ctx;
+
+	report_warn(&p->r->gh, p->r->ss, at, msg);
+}
+
+static void on_line(void *ctx, const char *host, struct str line)
+{
+	struct progress *p = ctx;
+	struct buf b = {0};
+
+	if (str_trim(line).n == 0)
+		return;
+	buf_printf(&b, "           %s| %.*s\n", shorten(p, host), STR_FMT(line));
+	gh_foreign(&p->r->gh, buf_str(&b));
+	buf_free(&b);
+}
+
+static void on_note(void *ctx, const char *text)
+{
+	struct progress *p = ctx;
+	struct buf b = {0};
+
+	buf_printf(&b, "           %s\n", text);
+	gh_foreign(&p->r->gh, buf_str(&b));
+	buf_free(&b);
+}
+
+const struct engine_output progress_output = {
+        .task_start = on_task,
+        .result = on_result,
+        .retry = on_retry,
+        .warning = on_warning,
+        .progress = on_line,
+        .note = on_note,
+};
