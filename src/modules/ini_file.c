@@ -217,6 +217,9 @@ static bool run(struct mod_ctx *m)
 	if (!edit_load(&f.e, m, path))
 		return false;
 	edit_end_last(&f.e);
+	/* Ansible's begins an empty file with a blank line. */
+	if (present && !f.e.n)
+		edit_insert(&f.e, 0, STR("\n"));
 	find_section(&f);
 	if (present)
 		make_present(&f);

@@ -4,10 +4,13 @@
 	M(apt)                    \
 	M(assemble)               \
 	M(assert)                 \
+	M(authorized_key)         \
 	M(blockinfile)            \
 	M(command)                \
 	M(copy)                   \
+	M(debconf)                \
 	M(debug)                  \
+	M(dpkg_selections)        \
 	M(fail)                   \
 	M(fetch)                  \
 	M(file)                   \
@@ -29,6 +32,7 @@
 	M(lineinfile)             \
 	M(meta)                   \
 	M(modprobe)               \
+	M(mount)                  \
 	M(package)                \
 	M(package_facts)          \
 	M(pause)                  \
