@@ -326,6 +326,11 @@ bool val_unsafe(const struct val *v)
 	return v->flags & VF_UNSAFE;
 }
 
+bool val_is_text(const struct val *v)
+{
+	return v->flags & VF_TEXT;
+}
+
 static bool secret_within(const struct val *v, int depth)
 {
 	if (v->flags & VF_SECRET)
@@ -380,6 +385,11 @@ struct val *val_mark_secret(struct arena *a, struct val *v)
 struct val *val_mark_unsafe(struct arena *a, struct val *v)
 {
 	return mark(a, v, VF_UNSAFE, 0);
+}
+
+struct val *val_mark_text(struct arena *a, struct val *v)
+{
+	return mark(a, v, VF_TEXT, 0);
 }
 
 /* ---- copies ---- */

@@ -8,6 +8,7 @@
 enum {
 	VF_SECRET = 1,
 	VF_UNSAFE = 2,
+	VF_TEXT = 8,
 	VF_SHARED = 4, /* one of the constants: never written */
 };
 

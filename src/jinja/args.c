@@ -72,7 +72,7 @@ bool arg_text(struct jinja_call *c, const struct val *v, struct str *ret, struct
 		*ret = val_get_str(v);
 		return true;
 	}
-	if (val_is_undef(v) && ctx_strict(c->ctx))
+	if (val_undef_fails(v) && ctx_strict(c->ctx))
 		return jinja_fail(err, "%s", val_undef_msg(v));
 	*ret = val_text(v, c->a);
 	return true;

@@ -461,10 +461,7 @@ static bool macro_bind(struct macro *m, struct rt *sub, struct val *args, struct
 		struct node *arg = n->x[i];
 		struct val *v = val_at(args, i), *named = val_gets(rest, arg->s);
 
-		if (v && named)
-			return jinja_fail(sub->err, "macro '%.*s' got multiple values for argument '%.*s'",
-			                  STR_FMT(n->s), STR_FMT(arg->s));
-		if (named) {
+		if (!v && named) {
 			v = named;
 			val_del(rest, arg->s);
 		}

@@ -121,7 +121,7 @@ static struct syntax syntax_of(const struct jinja_opts *o)
 	        .newline = or_dflt(o->newline_sequence, "\n"),
 	        .trim_blocks = o->trim_blocks,
 	        .lstrip_blocks = o->lstrip_blocks,
-	        .keep_trailing_newline = o->keep_trailing_newline,
+	        .keep_trailing_newline = o->keep_trailing_newline && !o->ansible,
 	        .raw_backslash = o->literal_backslashes,
 	};
 }
@@ -276,7 +276,7 @@ bool jinja_call_row(struct jinja_ctx *ctx, struct arena *a, const struct jinja_f
 
 	if (!(row->flags & JINJA_ALLOW_UNDEF) && ctx->env->ansible) {
 		VAL_EACH (i, args)
-			if (val_is_undef(val_at(args, i)))
+			if (val_undef_fails(val_at(args, i)))
 				return jinja_fail(err, "%s", val_undef_msg(val_at(args, i)));
 		MAP_EACH (i, none)
 			if (val_is_undef(val_value_at(none, i)))
@@ -284,6 +284,8 @@ bool jinja_call_row(struct jinja_ctx *ctx, struct arena *a, const struct jinja_f
 	}
 	if (!row->fn(&c, &r, err))
 		return false;
+	if ((row->flags & JINJA_TEXT) && val_is_str(r) && !val_is_text(r))
+		r = val_mark_text(a, r);
 	*ret = val_taint(a, r, args, none);
 	return true;
 }

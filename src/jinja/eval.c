@@ -34,7 +34,7 @@ static void *fail_undef(struct rt *rt, const struct node *n, const struct val *v
 
 bool rt_truthy(struct rt *rt, const struct val *v, bool *ret)
 {
-	if (val_is_undef(v) && rt_strict(rt))
+	if (val_undef_fails(v) && rt_strict(rt))
 		return jinja_fail(rt->err, "%s", val_undef_msg(v));
 	*ret = val_truthy(v);
 	return true;
@@ -394,7 +394,7 @@ static struct val *eval_concat(struct rt *rt, struct node *n)
 	for (size_t i = 0; i < n->n; i++) {
 		struct val *v = rt_eval(rt, n->v[i]);
 
-		if (v && val_is_undef(v) && rt_strict(rt))
+		if (v && val_undef_fails(v) && rt_strict(rt))
 			v = fail_undef(rt, n->v[i], v);
 		if (!v) {
 			buf_free(&o.b);
@@ -448,7 +448,7 @@ static struct val *eval_cond(struct rt *rt, struct node *n)
 		return rt_eval(rt, n->b);
 	if (n->c)
 		return rt_eval(rt, n->c);
-	return val_undef(rt->a, STR(""),
+	return val_undef(rt->a, STR(INLINE_IF),
 	                 "the inline if-expression evaluated to false and no else section was defined.");
 }
 

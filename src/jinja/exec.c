@@ -50,6 +50,9 @@ bool rt_print(struct rt *rt, const struct val *v)
 			return jinja_fail(rt->err, "%s", val_undef_msg(u));
 		if (val_is_null(v))
 			return true;
+		/* Ansible unrolls ranges and the like before it prints them. */
+		if (val_kind(v) == VAL_OBJ && val_obj_class(v)->plain)
+			v = val_obj_class(v)->plain(val_obj_self(v), rt->a);
 	}
 	if (val_is_str(v)) {
 		buf_addstr(&rt->out->b, val_get_str(v));
@@ -338,8 +341,8 @@ static void rt_end(struct jinja_ctx *c)
 	}
 }
 
-bool jinja_render(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
-                  struct err *err)
+static bool render_text(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
+                        struct err *err)
 {
 	struct output o, *saved;
 	struct rt *rt = rt_new(t, c, a, err);
@@ -362,6 +365,35 @@ bool jinja_render(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena 
 	if (v)
 		*ret = v;
 	return v;
+}
+
+/* The newlines at the end of the template's text that rendering dropped. */
+static struct val *with_newlines(struct arena *a, unsigned want, struct val *v)
+{
+	struct str s = val_get_str(v);
+	unsigned have = 0;
+	struct buf b = {0};
+	struct val *r;
+
+	while (have < s.n && s.p[s.n - 1 - have] == '\n')
+		have++;
+	if (have >= want)
+		return v;
+	buf_addstr(&b, s);
+	for (; have < want; have++)
+		buf_addc(&b, '\n');
+	r = buf_val(&b, a);
+	return val_taint_from(a, r, v);
+}
+
+bool jinja_render(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
+                  struct err *err)
+{
+	if (!render_text(t, c, a, ret, err))
+		return false;
+	if (t->ansible)
+		*ret = with_newlines(a, t->trailing_newlines, *ret);
+	return true;
 }
 
 bool jinja_eval(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
@@ -394,7 +426,8 @@ static struct val *evaluated(struct arena *a, struct val *v)
 	struct str s = val_get_str(v);
 	struct val *lit;
 
-	if (!s.n || !(s.p[0] == '{' || s.p[0] == '[' || str_eqc(s, "True") || str_eqc(s, "False")))
+	if (val_is_text(v) || !s.n ||
+	    !(s.p[0] == '{' || s.p[0] == '[' || str_eqc(s, "True") || str_eqc(s, "False")))
 		return v;
 	if (!jinja_literal_eval(a, s, &lit))
 		return v;
@@ -421,25 +454,6 @@ static bool lists_or_maps_only(const struct val *v, unsigned depth)
 	return true;
 }
 
-/* The newlines at the end of the template's text that rendering dropped. */
-static struct val *with_newlines(struct arena *a, unsigned want, struct val *v)
-{
-	struct str s = val_get_str(v);
-	unsigned have = 0;
-	struct buf b = {0};
-	struct val *r;
-
-	while (have < s.n && s.p[s.n - 1 - have] == '\n')
-		have++;
-	if (have >= want)
-		return v;
-	buf_addstr(&b, s);
-	for (; have < want; have++)
-		buf_addc(&b, '\n');
-	r = buf_val(&b, a);
-	return val_taint_from(a, r, v);
-}
-
 bool jinja_render_ansible(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
                           struct err *err)
 {
@@ -460,6 +474,8 @@ bool jinja_render_ansible(const struct jinja_tmpl *t, struct jinja_ctx *c, struc
 		rt_end(c);
 		if (!v)
 			return false;
+		if (val_kind(v) == VAL_OBJ && val_obj_class(v)->plain)
+			v = val_obj_class(v)->plain(val_obj_self(v), a);
 		/* A bare variable keeps its number or null; else only lists, dicts and bools stay what they
 		 * are. */
 		if (val_kind(v) == VAL_BOOL || val_is_map(v) || val_kind(v) == VAL_LIST ||
@@ -468,10 +484,6 @@ bool jinja_render_ansible(const struct jinja_tmpl *t, struct jinja_ctx *c, struc
 				*ret = v;
 				return true;
 			}
-		}
-		if (val_kind(v) == VAL_OBJ && val_obj_class(v)->plain && !val_obj_class(v)->repr) {
-			*ret = v;
-			return true;
 		}
 		struct val *s = val_is_str(v)    ? v
 		                : val_is_null(v) ? val_str(a, STR(""))
@@ -482,7 +494,7 @@ bool jinja_render_ansible(const struct jinja_tmpl *t, struct jinja_ctx *c, struc
 		if (s != v && val_deep_unsafe(v))
 			s = val_mark_unsafe(a, s);
 		v = s;
-	} else if (!jinja_render(t, c, a, &v, err)) {
+	} else if (!render_text(t, c, a, &v, err)) {
 		return false;
 	}
 	v = evaluated(a, v);

@@ -217,8 +217,7 @@ static bool f_unique(struct jinja_call *c, struct val **ret, struct err *err)
 	list = arg_iter(c, v[0], err);
 	if (!list)
 		return false;
-	/* Ansible's own unique is case sensitive. */
-	keys = keys_of(c, list, v[2], v[1] ? arg_bool(v[1], false) : ctx_strict(c->ctx), NULL, err);
+	keys = keys_of(c, list, v[2], arg_bool(v[1], false), NULL, err);
 	if (!keys)
 		return false;
 	*ret = val_list(c->a);

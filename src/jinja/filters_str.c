@@ -757,7 +757,7 @@ const struct jinja_func jinja_filters_str[] = {
         {"replace", f_replace, "Every occurrence of one text replaced by another.", 0, NULL},
         {"round", f_round, "Rounded to a precision: common, ceil or floor.", 0, NULL},
         {"safe", f_identity, "The value itself (nothing is ever escaped by itself).", 0, NULL},
-        {"string", f_string, "The value's text.", 0, NULL},
+        {"string", f_string, "The value's text.", JINJA_TEXT, NULL},
         {"striptags", f_striptags, "Without SGML tags, white space collapsed.", 0, NULL},
         {"title", f_title, "Words begin with an upper-case letter.", 0, NULL},
         {"tojson", f_tojson, "JSON, safe within HTML.", 0, NULL},

@@ -469,6 +469,8 @@ static bool percent_value(struct percent *p, struct spec *sp, char conv, const s
 		buf_free(&b);
 		return true;
 	}
+	if (strchr("xXo", conv) && val_kind(v) == VAL_FLOAT)
+		return jinja_fail(p->err, "%%%c format: an integer is required, not float", conv);
 	if (!val_is_num(v) && val_kind(v) != VAL_BOOL && strchr("eEfFgG", conv))
 		return jinja_fail(p->err, "must be real number, not %s", val_type_name(v));
 	if (!val_is_num(v) && val_kind(v) != VAL_BOOL)

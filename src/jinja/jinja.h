@@ -37,6 +37,7 @@ enum {
 	JINJA_ALLOW_UNDEF =
 	        1,        /* gets undefined arguments as they are (default, defined); others fail on them */
 	JINJA_IMPURE = 2, /* result depends on more than its arguments: never folded or cached */
+	JINJA_TEXT = 4    /* its text stays text even where it looks like data: to_json, to_yaml, string */
 };
 
 /* A test's *ret is a VAL_BOOL. */
@@ -72,7 +73,7 @@ struct jinja_opts {
 	 * template module's files and in {% %}. */
 	bool literal_backslashes;
 	bool ansible; /* strict: printing an undefined value is an error ("'x' is undefined"); do and
-	                 loopcontrols on */
+	                 loopcontrols on; as many newlines at the end as the text has */
 };
 
 /* An environment: the tables and how undefined behaves. Lives in A. Tables added later win over earlier ones.

@@ -489,7 +489,9 @@ static bool lex_string(struct lexer *lx)
 		}
 	}
 	if (e >= t.n)
-		return lex_fail(lx, from, "unexpected char '%c' at %zu", q == '\'' ? '\'' : '"', from);
+		return lex_fail(lx, from,
+		                q == '"' ? "unexpected char '\"' at %zu" : "unexpected char \"'\" at %zu",
+		                from);
 	s = normalize(lx, str_n(t.p + from + 1, e - from - 1));
 	lx->pos = e + 1;
 	if (!escaped || lx->sx->raw_backslash) {

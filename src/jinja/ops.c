@@ -2,6 +2,7 @@
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
+#include "jinja/time.h"
 #include <math.h>
 
 static bool numeric(const struct val *v)
@@ -205,6 +206,8 @@ bool py_binary(struct arena *a, enum tok op, struct val *x, struct val *y, struc
 		*ret = buf_val(&b, a);
 		return true;
 	}
+	if ((op == T_ADD || op == T_SUB) && py_time_binary(a, op == T_SUB, x, y, ret))
+		return true;
 	return fail_types(op, x, y, err);
 }
 
@@ -238,7 +241,7 @@ bool py_compare(enum cmp_op op, const struct val *x, const struct val *y, bool s
 	static const char *const names[] = {[CMP_LT] = "<", [CMP_LE] = "<=", [CMP_GT] = ">", [CMP_GE] = ">="};
 	int c = 0;
 
-	if (strict && (val_is_undef(x) || val_is_undef(y)) &&
+	if (strict && (val_undef_fails(x) || val_undef_fails(y)) &&
 	    !((op == CMP_IN || op == CMP_NOTIN) && !val_is_undef(y)))
 		return jinja_fail(err, "%s", val_undef_msg(val_is_undef(x) ? x : y));
 	switch (op) {
@@ -251,6 +254,10 @@ bool py_compare(enum cmp_op op, const struct val *x, const struct val *y, bool s
 		*ret = !*ret;
 		return true;
 	default: break;
+	}
+	if (py_time_compare(x, y, &c)) {
+		*ret = op == CMP_LT ? c < 0 : op == CMP_LE ? c <= 0 : op == CMP_GT ? c > 0 : c >= 0;
+		return true;
 	}
 	if (val_is_undef(x) || val_is_undef(y))
 		return jinja_fail(err, "%s", val_undef_msg(val_is_undef(x) ? x : y));
@@ -300,6 +307,11 @@ static bool slice_bound(const struct val *v, int64_t n, int64_t step, int64_t df
 	return true;
 }
 
+static bool index_like(const struct val *v)
+{
+	return !v || val_is_null(v) || val_is_undef(v) || val_kind(v) == VAL_INT || val_kind(v) == VAL_BOOL;
+}
+
 bool py_slice(struct arena *a, struct val *x, const struct val *lo, const struct val *hi,
               const struct val *step, struct val **ret, struct err *err)
 {
@@ -311,7 +323,8 @@ bool py_slice(struct arena *a, struct val *x, const struct val *lo, const struct
 		x = val_obj_class(x)->keys(val_obj_self(x), a);
 	if (val_is_undef(x))
 		return jinja_fail(err, "%s", val_undef_msg(x));
-	if (!is_str && !val_is_list(x)) {
+	/* What Python refuses as a type is an undefined item to Jinja2. */
+	if ((!is_str && !val_is_list(x)) || !index_like(lo) || !index_like(hi) || !index_like(step)) {
 		*ret = val_undef(a, STR("slice"),
 		                 arena_printf(a, "%s has no element slice", py_object_name(x, a)));
 		return true;
@@ -376,7 +389,7 @@ struct val *py_iter(struct arena *a, struct val *v, bool strict, struct err *err
 			return val_obj_class(v)->keys(val_obj_self(v), a);
 		break;
 	case VAL_UNDEF:
-		if (!strict)
+		if (!strict || !val_undef_fails(v))
 			return val_list(a);
 		jinja_fail(err, "%s", val_undef_msg(v));
 		return NULL;
@@ -411,11 +424,16 @@ bool val_deep_unsafe(const struct val *v)
 	return deep_unsafe(v, 0);
 }
 
+bool val_undef_fails(const struct val *v)
+{
+	return val_is_undef(v) && !str_eqc(val_undef_name(v), INLINE_IF);
+}
+
 static const struct val *deep_undef(const struct val *v, unsigned depth)
 {
 	const struct val *u = NULL;
 
-	if (val_is_undef(v))
+	if (val_undef_fails(v))
 		return v;
 	if (depth > 100)
 		return NULL;

@@ -70,6 +70,8 @@ struct jinja_ctx {
 	} * loaded;
 };
 
+#define INLINE_IF "inline if" /* the name of what "x if false" gives */
+
 enum flow { FLOW_OK, FLOW_BREAK, FLOW_CONTINUE, FLOW_FAIL };
 
 /* eval.c: NULL on error. */
@@ -118,6 +120,8 @@ bool py_slice(struct arena *a, struct val *x, const struct val *lo, const struct
 struct val *py_iter(struct arena *a, struct val *v, bool strict, struct err *err);
 /* Whether anything in V is secret, unsafe, undefined (the message of the first one found). */
 bool val_deep_unsafe(const struct val *v);
+/* Undefined in a way that a strict template refuses: not what an inline if without else gives. */
+bool val_undef_fails(const struct val *v);
 const struct val *val_deep_undef(const struct val *v);
 /* RES marked as secret or unsafe when one of ARGS or KWARGS is. */
 struct val *val_taint(struct arena *a, struct val *res, const struct val *args, const struct val *kwargs);

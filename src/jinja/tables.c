@@ -4,7 +4,7 @@
 extern const struct jinja_func jinja_filters_seq[], jinja_filters_str[], jinja_filters_random[],
         jinja_tests_core[], jinja_globals_core[];
 extern const struct jinja_func jinja_filters_ansible[], jinja_filters_data[], jinja_filters_num[],
-        jinja_filters_path[], jinja_filters_regex[];
+        jinja_filters_path[], jinja_filters_regex[], jinja_filters_time[], jinja_globals_time[];
 extern const struct jinja_func jinja_tests_ansible[], jinja_tests_path[], jinja_tests_regex[],
         jinja_tests_version[];
 
@@ -23,5 +23,7 @@ const struct jinja_table jinja_tables[] = {
         {'t', true, jinja_tests_path},
         {'t', true, jinja_tests_regex},
         {'t', true, jinja_tests_version},
+        {'f', true, jinja_filters_time},
+        {'g', true, jinja_globals_time},
         {0, false, NULL},
 };
