@@ -34,8 +34,10 @@ bool act_debug(struct item_run *r, struct err *err)
 		if (!val_is_str(t)) {
 			val_set(r->result, val_type_name(t), t);
 		} else {
+			/* Shown as a template would print it: numbers become text, as in Ansible. */
 			struct str expr = str_trim(val_get_str(t));
-			if (!scope_expr(&r->s, expr, val_origin(t), &v, &why) || val_is_undef(v))
+			struct val *tmpl = val_strf(r->a, "{{ %.*s }}", STR_FMT(expr));
+			if (!scope_template(&r->s, tmpl, &v, &why) || val_is_undef(v))
 				v = val_strz(r->a, "VARIABLE IS NOT DEFINED!");
 			err_clear(&why);
 			val_sets(r->result, expr, v);
@@ -65,7 +67,6 @@ bool act_assert(struct item_run *r, struct err *err)
 			return false;
 		if (holds)
 			continue;
-		r->result = val_map(r->a);
 		val_set(r->result, "failed", val_bool(true));
 		val_set(r->result, "evaluated_to", val_bool(false));
 		val_set(r->result, "assertion", one);

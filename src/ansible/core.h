@@ -46,7 +46,7 @@ struct play_run {
 	struct host_run **hosts; /* one per batch host */
 	size_t n_hosts;
 	struct import *imports; /* of tasks that stand in the play itself */
-	bool force_handlers, ended, ended_by_error;
+	bool force_handlers, ended, ended_by_error, any_matched;
 };
 
 struct cursor {

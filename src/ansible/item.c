@@ -151,7 +151,6 @@ static bool take_keywords(struct item_run *r, struct err *err)
 	double n;
 	if (!scope_bool(&r->s, kw_of(r, KW_CHECK_MODE), e->opts->check, &r->check, err) ||
 	    !scope_bool(&r->s, kw_of(r, KW_DIFF), e->opts->diff, &r->diff, err) ||
-	    !scope_bool(&r->s, kw_of(r, KW_IGNORE_ERRORS), false, &r->ignore_errors, err) ||
 	    !scope_number(&r->s, kw_of(r, KW_TIMEOUT), 0, &r->timeout, err) ||
 	    !scope_number(&r->s, kw_of(r, KW_ASYNC), 0, &n, err) || !merge_environment(r, err))
 		return false;
@@ -303,6 +302,8 @@ static bool begin(struct item_run *r, struct err *err)
 	const struct task *t = r->t->task;
 	bool run;
 	struct val *cond = kw_all(&t->n, r->t->frame, &r->t->e->pr->play->n, KW_WHEN, r->a), *which = NULL;
+	if (!scope_bool(&r->s, kw_of(r, KW_IGNORE_ERRORS), false, &r->ignore_errors, err))
+		return false;
 	if (!scope_cond(&r->s, cond, &run, &which, err))
 		return false;
 	if (!run) {

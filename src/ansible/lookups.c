@@ -123,7 +123,7 @@ static bool lk_indexed_items(struct lookup_call *c, struct err *err)
 	VAL_EACH (i, c->terms)
 		push_flat(flat, val_at(c->terms, i), 1);
 	VAL_EACH (i, flat) {
-		struct val *pair = val_tuple(c->a);
+		struct val *pair = val_list(c->a);
 		val_push(pair, val_int(c->a, (int64_t)i));
 		val_push(pair, val_at(flat, i));
 		val_push(c->ret, pair);
@@ -155,6 +155,18 @@ static struct val *sub_list(struct arena *a, const struct val *item, struct str 
 	return v;
 }
 
+/* The item beside its elements comes without the list they are from. */
+static void sub_remove(struct val *item, struct str path)
+{
+	while (path.p) {
+		struct str key = str_split(&path, '.');
+		if (!path.p)
+			val_del(item, key);
+		else
+			item = val_gets(item, key);
+	}
+}
+
 static bool lk_subelements(struct lookup_call *c, struct err *err)
 {
 	struct val *items = val_at(c->terms, 0);
@@ -177,9 +189,11 @@ static bool lk_subelements(struct lookup_call *c, struct err *err)
 		if (!val_is_list(list))
 			return err_set(err, ERR_REMOTE, val_origin(list), "the key %s should point to a list",
 			               val_get_strz(key));
+		struct val *rest = val_copy(c->a, item);
+		sub_remove(rest, val_get_str(key));
 		VAL_EACH (k, list) {
-			struct val *pair = val_tuple(c->a);
-			val_push(pair, item);
+			struct val *pair = val_list(c->a);
+			val_push(pair, rest);
 			val_push(pair, val_at(list, k));
 			val_push(c->ret, pair);
 		}

@@ -91,6 +91,20 @@ bool meta_known(struct str word)
 	return row_find(word) != NULL;
 }
 
+static void skipped(struct engine *e, struct host_run *hr, struct task *t)
+{
+	const struct engine_opts *o = e->opts;
+	struct val *m = val_map(e->pr->a);
+	struct engine_result ev = {.kind = RES_SKIPPED,
+	                           .host = hr->host->name,
+	                           .action = t->module_name,
+	                           .task = t->module_name,
+	                           .result = m,
+	                           .at = t->n.at};
+	if (o->out && o->out->result)
+		o->out->result(o->out_ctx, &ev);
+}
+
 bool meta_run(struct engine *e, struct task *t, struct frame *f, struct host_run **hosts, size_t n,
               struct err *err)
 {
@@ -108,6 +122,8 @@ bool meta_run(struct engine *e, struct task *t, struct frame *f, struct host_run
 			ok = err_set(&why, ERR_USER, t->n.at, "invalid meta action requested: %.*s",
 			             STR_FMT(word));
 		ok = ok && scope_cond(&s, kw_all(&t->n, f, &e->pr->play->n, KW_WHEN, a), &run, NULL, &why);
+		if (ok && !run)
+			skipped(e, hosts[i], t);
 		if (ok && run)
 			row->fn(&(struct meta_call){e, hosts[i], &s});
 		if (!ok)

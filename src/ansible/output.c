@@ -182,7 +182,8 @@ static void on_result(void *ctx, const struct engine_result *r)
 	if (o->diff || o->verbosity > 2)
 		show_diffs(o, r);
 	/* Items have been shown one by one: their sum says no more, except that nothing was done. */
-	if (r->is_loop && (r->kind == RES_OK || r->kind == RES_CHANGED || r->kind == RES_FAILED)) {
+	if (r->is_loop && !r->no_log &&
+	    (r->kind == RES_OK || r->kind == RES_CHANGED || r->kind == RES_FAILED)) {
 		if (r->kind == RES_FAILED && r->ignored) {
 			buf_adds(&b, "...ignoring");
 			say(o, &b);

@@ -41,11 +41,17 @@ static bool subscript(struct str *p, int64_t *from, int64_t *to)
 
 static bool regex_match(struct match *m, struct str regex, const char *name)
 {
-	const struct jinja_func *f = jinja_env_find(jinja_env_new(m->a, true), 't', STR("match"));
+	static const struct jinja_hooks none;
+	struct jinja_env *env = jinja_env_new(m->a, true);
+	const struct jinja_func *f = jinja_env_find(env, 't', STR("match"));
 	struct val *args = val_list(m->a), *r = NULL;
 	val_push(args, val_strz(m->a, name));
 	val_push(args, val_str(m->a, regex));
-	struct jinja_call c = {.a = m->a, .args = args, .kwargs = val_map(m->a), .user = f->user};
+	struct jinja_call c = {.ctx = jinja_ctx_new(env, m->a, &none),
+	                       .a = m->a,
+	                       .args = args,
+	                       .kwargs = val_map(m->a),
+	                       .user = f->user};
 	return f->fn(&c, &r, m->err) && val_truthy(r);
 }
 

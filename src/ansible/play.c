@@ -256,6 +256,7 @@ static bool find_hosts(struct engine *e, struct err *err)
 	VAL_EACH (i, missing)
 		engine_warn(e, ORIGIN_NONE, "Could not match supplied host pattern, ignoring: %s",
 		            val_get_strz(val_at(missing, i)));
+	pr->any_matched = val_len(names) > 0;
 	VAL_EACH (i, names) {
 		struct host *h = inventory_host(e->inv, val_get_str(val_at(names, i)));
 		engine_stats_of(e, h);
@@ -309,13 +310,15 @@ static bool run_batches(struct engine *e, bool *ret_stop, struct err *err)
 		for (size_t k = 0; k < n; k++)
 			if (!play_vars_files(e, pr->all[at + k], err))
 				return false;
+		if (e->opts->out && e->opts->out->play_start)
+			e->opts->out->play_start(e->opts->out_ctx, pr->play->name.p);
 		if (!strategy_batch(e, pr->all + at, n, err))
 			return false;
 		for (size_t k = 0; k < n; k++)
 			lost += pr->hosts[k]->failed || pr->hosts[k]->unreachable;
 		if (lost == n || pr->ended_by_error) {
 			*ret_stop = true;
-			if (e->opts->out && e->opts->out->none_left)
+			if (pr->ended_by_error && e->opts->out && e->opts->out->none_left)
 				e->opts->out->none_left(e->opts->out_ctx);
 			return true;
 		}
@@ -373,10 +376,10 @@ bool play_run(struct engine *e, struct play *p, bool *ret_stop, struct err *err)
 	bool ok = find_hosts(e, err);
 	if (ok) {
 		p->name = play_name(e);
-		if (o && o->play_start)
-			o->play_start(e->opts->out_ctx, p->name.p);
 	}
-	if (ok && !pr->n_all && o && o->no_hosts)
+	if (ok && !pr->n_all && o && o->play_start)
+		o->play_start(e->opts->out_ctx, p->name.p);
+	if (ok && !pr->any_matched && o && o->no_hosts)
 		o->no_hosts(e->opts->out_ctx);
 	pr->batch = pr->all;
 	pr->n_batch = pr->n_all;

@@ -212,7 +212,7 @@ static void failed(struct task_run *t, struct host_run *hr)
 {
 	struct engine *e = t->e;
 	struct val *info = val_map(hr->host->a);
-	val_set(info, "name", val_strz(hr->host->a, t->label));
+	val_set(info, "name", val_strz(hr->host->a, t->task->name.n ? t->label : ""));
 	val_set(info, "action", val_strz(hr->host->a, t->task->module_name));
 	val_set(info, "args", val_copy(hr->host->a, t->task->args));
 	hr->failed_task = val_mark_unsafe(hr->host->a, info);
@@ -288,7 +288,11 @@ static bool process_host(struct task_run *t, struct host_run *hr, bool main)
 			st->skipped++;
 	} else {
 		if (main) {
-			st->ok++;
+			/* Of an include every file counts. */
+			unsigned files = 0;
+			for (const struct inclusion *in = t->inclusions; in; in = in->next)
+				files++;
+			st->ok += files ? files : 1;
 			st->changed += changed;
 			if (changed)
 				remember_change(t, hr);

@@ -186,13 +186,14 @@ static bool same_kw(const struct node *a, const struct node *b)
 	return true;
 }
 
-static struct role *find_same(struct engine *e, const struct role *r)
+static struct role *find_same(struct engine *e, const struct role *r, bool any_parent)
 {
 	for (size_t i = 0; e->pr && i < e->pr->n_known; i++) {
 		struct role *k = e->pr->known[i];
-		if (strcmp(k->path, r->path) == 0 && k->parent == r->parent && same_kw(k->entry, r->entry) &&
-		    val_equal(k->params, r->params) && same_text(k->tasks_from, r->tasks_from) &&
-		    same_text(k->vars_from, r->vars_from) && same_text(k->defaults_from, r->defaults_from) &&
+		if (strcmp(k->path, r->path) == 0 && (any_parent || k->parent == r->parent) &&
+		    same_kw(k->entry, r->entry) && val_equal(k->params, r->params) &&
+		    same_text(k->tasks_from, r->tasks_from) && same_text(k->vars_from, r->vars_from) &&
+		    same_text(k->defaults_from, r->defaults_from) &&
 		    same_text(k->handlers_from, r->handlers_from) && k->from_include == r->from_include)
 			return k;
 	}
@@ -227,9 +228,13 @@ struct role *role_load(struct engine *e, struct str name, struct origin at, stru
 	r->defaults_from = from_name(e, from, "defaults_from");
 	r->handlers_from = from_name(e, from, "handlers_from");
 	r->done = val_map(e->a);
-	struct role *same = find_same(e, r);
+	struct role *same = find_same(e, r, false);
 	if (same)
 		return same;
+	/* Needed by several roles it still runs once. */
+	same = find_same(e, r, true);
+	if (same)
+		r->done = same->done;
 	if (e->pr)
 		PTRS_PUSH(e->a, e->pr->known, e->pr->n_known, r);
 	r->defaults = part_vars(e, r, "defaults", r->defaults_from, at);

@@ -50,6 +50,11 @@ static struct str banner_name(struct wave *w)
 {
 	struct str name = task_label(w->task);
 	struct val *raw = w->task->n.kw[KW_NAME];
+	if (!raw && w->task->action && w->task->action->kind == ACT_INCLUDE_ROLE) {
+		const char *role =
+		        val_map_strz(w->task->args, "name", val_map_strz(w->task->args, "role", ""));
+		return str_c(arena_printf(w->a, "%s : %s", w->task->module_name, role));
+	}
 	if (!raw || !val_needs_template(raw))
 		return name;
 	struct scope s;
@@ -65,10 +70,11 @@ static struct str banner_name(struct wave *w)
 static void banner(struct wave *w, struct str name)
 {
 	const struct engine_opts *o = w->e->opts;
+	bool with_role = !w->task->action || w->task->action->kind != ACT_INCLUDE_ROLE;
 	if (!o->out || !o->out->task_start)
 		return;
 	o->out->task_start(o->out_ctx, w->task->handler ? "RUNNING HANDLER" : "TASK",
-	                   w->frame && w->frame->role ? w->frame->role->name : NULL,
+	                   with_role && w->frame && w->frame->role ? w->frame->role->name : NULL,
 	                   arena_strndup(w->a, name.p, name.n), w->task->n.at);
 }
 
@@ -277,6 +283,8 @@ static bool run_batch(struct engine *e, struct err *err)
 		}
 		bool ok = true;
 		if (w.task->action && w.task->action->kind == ACT_META) {
+			if (!w.task->implicit)
+				banner(&w, banner_name(&w));
 			for (size_t i = 0; i < w.n; i++)
 				host_run_advance(w.hosts[i]);
 			ok = meta_run(e, w.task, w.frame, w.hosts, w.n, err);
