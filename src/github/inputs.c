@@ -53,6 +53,13 @@ const struct input *input_find(struct str name)
 	return NULL;
 }
 
+/* NAME as the table would write it. */
+static void fold_name(struct str name, struct buf *out)
+{
+	for (size_t i = 0; i < name.n; i++)
+		buf_addc(out, fold(name.p[i]));
+}
+
 const struct input *input_nearest(struct str name)
 {
 	size_t n;
@@ -60,13 +67,25 @@ const struct input *input_nearest(struct str name)
 	struct buf folded = {0};
 	struct suggest near = {0};
 
-	for (size_t i = 0; i < name.n; i++)
-		buf_addc(&folded, fold(name.p[i]));
+	fold_name(name, &folded);
 	near.name = buf_str(&folded);
 	for (; n; n--, row++)
 		suggest_offer(&near, row->name);
 	buf_free(&folded);
 	return near.best ? input_find(str_c(near.best)) : NULL;
+}
+
+/* Always false. */
+static bool unknown(struct str name, struct err *err)
+{
+	const struct input *near = input_nearest(name);
+	struct buf folded = {0};
+
+	fold_name(name, &folded);
+	err_set(err, ERR_USER, ORIGIN_NONE, "there is no input '%.*s'", STR_FMT(buf_str(&folded)));
+	buf_free(&folded);
+	return near ? err_hint(err, "did you mean '%s'?", near->name)
+	            : err_hint(err, "'nante doc input' lists them all");
 }
 
 static size_t row_index(const struct input *row)
@@ -95,16 +114,12 @@ static const struct value *value_of(const struct inputs *in, const char *name)
 
 bool inputs_set(struct inputs *in, struct str name, struct str value, struct err *err)
 {
-	const struct input *row = input_find(name), *near;
+	const struct input *row = input_find(name);
 	struct value *v;
 	uint32_t src;
 
-	if (!row) {
-		near = input_nearest(name);
-		err_set(err, ERR_USER, ORIGIN_NONE, "there is no input '%.*s'", STR_FMT(name));
-		return near ? err_hint(err, "did you mean '%s'?", near->name)
-		            : err_hint(err, "'nante doc input' lists them all");
-	}
+	if (!row)
+		return unknown(name, err);
 	value = str_trim(value);
 	if (!value.n)
 		return true;

@@ -154,7 +154,7 @@ static void test_environment(void **state)
 	assert_string_equal(inputs_get(in, "app_name"), "shop");
 	assert_string_equal(inputs_get(in, "vm_target_ip"), "192.168.10.9");
 	assert_int_equal(es.n, 2);
-	assert_string_equal(err_msg(&es.v[0]), "there is no input 'NODES'");
+	assert_string_equal(err_msg(&es.v[0]), "there is no input 'nodes'");
 	assert_string_equal(es.v[1].hint, "did you mean 'ssh_user'?");
 	errs_clear(&es);
 }
