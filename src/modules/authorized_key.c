@@ -179,9 +179,9 @@ static bool run(struct mod_ctx *m)
 	struct file f = {.m = m, .user = user_by_name(m->a, mod_arg(m, "user")), .path = mod_arg(m, "path")};
 	struct key *keys = NULL;
 	size_t n = 0;
-	static const char *const shown[] = {"user",       "key",       "key_options",
-	                                    "state",      "exclusive", "comment",
-	                                    "manage_dir", "follow",    "validate_certs"};
+	static const char *const shown[] = {"user",      "key",           "key_options", "state",
+	                                    "exclusive", "comment",       "manage_dir",  "follow",
+	                                    "path",      "validate_certs"};
 	for (size_t i = 0; i < sizeof(shown) / sizeof(*shown); i++) {
 		struct val *v = val_get(m->args, shown[i]);
 		mod_set(m, shown[i], v ? v : val_null());

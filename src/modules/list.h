@@ -2,6 +2,7 @@
 #define MODULE_LIST(M)            \
 	M(add_host)               \
 	M(apt)                    \
+	M(apt_repository)         \
 	M(assemble)               \
 	M(assert)                 \
 	M(authorized_key)         \
@@ -55,6 +56,7 @@
 	M(sysvinit)               \
 	M(tempfile)               \
 	M(template)               \
+	M(unarchive)              \
 	M(uri)                    \
 	M(user)                   \
 	M(validate_argument_spec) \
