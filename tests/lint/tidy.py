@@ -10,6 +10,8 @@ from pathlib import Path
 
 os.chdir(Path(__file__).resolve().parents[2])
 STAMPS = Path("build/tidy")
+# Paths are followed this far in each function: a tenth of the default, in a sixth of the time.
+DEPTH = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "max-nodes=20000")]
 
 
 def state(source):
@@ -31,7 +33,7 @@ def tidy(source):
     now = state(source)
     if stamp.exists() and stamp.read_text() == now:
         return ""
-    run = subprocess.run(["clang-tidy", "--quiet", str(source), "--", "-std=c17", "-D_GNU_SOURCE", "-Isrc",
+    run = subprocess.run(["clang-tidy", "--quiet", *DEPTH, str(source), "--", "-std=c17", "-D_GNU_SOURCE", "-Isrc",
                           '-DNANTE_VERSION="lint"'], capture_output=True, text=True, timeout=600)
     # A broken .clang-tidy is no failure to clang-tidy itself.
     if run.returncode or "Error parsing" in run.stderr:
