@@ -3,7 +3,7 @@
  *
  * --batch reads one JSON request per line ({"template", "vars", "expr", "ansible", "value", "options",
  * "files"}) and answers each with a line of JSON ({"out"} or {"error"}): what the recorded cases are checked
- * with.
+ * with. --repeat N renders N times and shows the last: for benchmarks.
  */
 #include <unistd.h>
 #include "base/fs.h"
@@ -22,6 +22,7 @@ struct render {
 	const char *template;
 	struct jinja_opts opts;
 	bool expr, ansible, batch;
+	int64_t repeat; /* times to render, for benchmarks */
 };
 
 static bool read_all(int fd, struct buf *out, struct err *err)
@@ -129,7 +130,9 @@ static bool parse_args(struct render *r, int argc, char **argv, struct err *err)
 		}
 		if (known)
 			continue;
-		if (!strcmp(argv[i], "-e") && i + 1 < argc) {
+		if (!strcmp(argv[i], "--repeat") && i + 1 < argc && str_int(str_c(argv[i + 1]), &r->repeat)) {
+			i++;
+		} else if (!strcmp(argv[i], "-e") && i + 1 < argc) {
 			if (!add_vars(r, argv[++i], err))
 				return false;
 		} else if ((argv[i][0] == '-' && argv[i][1]) || r->template) {
@@ -160,6 +163,14 @@ static bool evaluate(struct render *r, struct jinja_env *env, struct str text, s
 	}
 	if (!jinja_compile(env, r->a, text, at, &r->opts, &t, err))
 		return false;
+	for (int64_t i = 1; i < r->repeat; i++) {
+		struct arena *once = arena_new(NULL);
+		bool ok = jinja_render(t, jinja_ctx_new(env, once, &hooks), once, ret, err);
+
+		arena_free(once);
+		if (!ok)
+			return false;
+	}
 	return value ? jinja_render_ansible(t, c, r->a, ret, err) : jinja_render(t, c, r->a, ret, err);
 }
 

@@ -200,6 +200,7 @@ struct jinja_ctx *jinja_ctx_new(struct jinja_env *e, struct arena *a, const stru
 	if (hooks)
 		c->hooks = *hooks;
 	c->locals = val_map(a);
+	c->no_kwargs = val_map(a);
 	return c;
 }
 
@@ -271,7 +272,7 @@ struct val *jinja_function(struct arena *a, const struct jinja_func *row, struct
 bool jinja_call_row(struct jinja_ctx *ctx, struct arena *a, const struct jinja_func *row, struct val *args,
                     struct val *kwargs, struct val **ret, struct err *err)
 {
-	struct val *none = kwargs ? kwargs : val_map(a), *r = NULL;
+	struct val *none = kwargs ? kwargs : ctx->no_kwargs, *r = NULL;
 	struct jinja_call c = {.ctx = ctx, .a = a, .args = args, .kwargs = none, .user = row->user};
 
 	if (!(row->flags & JINJA_ALLOW_UNDEF) && ctx->env->ansible) {
@@ -297,7 +298,8 @@ bool jinja_call_val(struct jinja_ctx *c, struct arena *a, struct val *fn, struct
 		return jinja_fail(err, "%s", val_undef_msg(fn));
 	if (val_kind(fn) != VAL_OBJ || !val_obj_class(fn)->call)
 		return jinja_fail(err, "'%s' object is not callable", val_type_name(fn));
-	return val_obj_class(fn)->call(val_obj_self(fn), c, args, kwargs ? kwargs : val_map(a), a, ret, err);
+	return val_obj_class(fn)->call(val_obj_self(fn), c, args, kwargs ? kwargs : c->no_kwargs, a, ret,
+	                               err);
 }
 
 bool ctx_call_named(struct jinja_ctx *ctx, struct arena *a, char table, struct str name, struct val *args,

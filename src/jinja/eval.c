@@ -296,7 +296,7 @@ static struct val *eval_call(struct rt *rt, struct node *n)
 		obj = rt_eval(rt, n->a->a);
 		if (!obj)
 			return NULL;
-		m = py_method(obj, n->a->s);
+		m = (n->a->flags & NF_METHOD) ? py_method(obj, n->a->s) : NULL;
 		if (m) {
 			val_push(args, obj);
 			return eval_args(rt, n, args, &kwargs) ? call_row(rt, n->a, m, args, kwargs) : NULL;
@@ -481,6 +481,11 @@ static struct val *eval_attr(struct rt *rt, struct node *n)
 
 	if (!obj)
 		return NULL;
+	if (val_is_map(obj) && !(n->flags & NF_METHOD)) {
+		r = val_gets(obj, n->s);
+		if (r)
+			return r;
+	}
 	r = rt_getattr(rt, obj, n->k, false);
 	return r ? r : rt_fail_at(rt, val_is_undef(obj) ? n->a : n);
 }
@@ -488,8 +493,6 @@ static struct val *eval_attr(struct rt *rt, struct node *n)
 static struct val *eval_node(struct rt *rt, struct node *n)
 {
 	switch (n->type) {
-	case N_CONST: return n->k;
-	case N_NAME: return eval_name(rt, n);
 	case N_LIST: return eval_members(rt, n, val_list(rt->a));
 	case N_TUPLE: return eval_members(rt, n, val_tuple(rt->a));
 	case N_DICT: return eval_dict(rt, n);
@@ -517,6 +520,11 @@ struct val *rt_eval(struct rt *rt, struct node *n)
 {
 	struct val *v;
 
+	/* Leaves need no look at the depth. */
+	if (n->type == N_CONST)
+		return n->k;
+	if (n->type == N_NAME)
+		return eval_name(rt, n);
 	if (rt->ctx->depth >= JINJA_MAX_DEPTH) {
 		err_set(rt->err, ERR_USER, node_origin(rt, n), "maximum recursion depth exceeded");
 		return NULL;

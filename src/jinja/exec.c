@@ -39,6 +39,17 @@ struct val *rt_captured(struct rt *rt, struct output *o, struct output *saved)
 	return v;
 }
 
+static void print_int(struct buf *out, uint64_t u)
+{
+	char tmp[24], *p = tmp + sizeof(tmp);
+
+	do {
+		*--p = (char)('0' + u % 10);
+		u /= 10;
+	} while (u);
+	buf_add(out, p, (size_t)(tmp + sizeof(tmp) - p));
+}
+
 bool rt_print(struct rt *rt, const struct val *v)
 {
 	bool strict = rt_strict(rt);
@@ -54,7 +65,11 @@ bool rt_print(struct rt *rt, const struct val *v)
 		if (val_kind(v) == VAL_OBJ && val_obj_class(v)->plain)
 			v = val_obj_class(v)->plain(val_obj_self(v), rt->a);
 	}
-	if (val_is_str(v)) {
+	if (val_kind(v) == VAL_INT && val_get_int(v) >= 0) {
+		print_int(&rt->out->b, (uint64_t)val_get_int(v));
+		rt->out->secret |= val_secret(v);
+		rt->out->unsafe |= val_unsafe(v);
+	} else if (val_is_str(v)) {
 		buf_addstr(&rt->out->b, val_get_str(v));
 		rt->out->secret |= val_secret(v);
 		rt->out->unsafe |= val_unsafe(v);

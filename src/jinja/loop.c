@@ -54,16 +54,32 @@ static struct val *loop_neighbour(struct loop *l, struct arena *a, bool next)
 	                : val_undef(a, STR("previtem"), "there is no previous item");
 }
 
+/* What the attribute NAME of the loop counts. */
+static bool loop_number(const struct loop *l, struct str name, int64_t *ret)
+{
+	static const struct {
+		struct str name;
+		int from_end, plus, depth;
+	} rows[] = {{{"index", 5}, 0, 1, 0},      {{"index0", 6}, 0, 0, 0}, {{"revindex", 8}, 1, 0, 0},
+	            {{"revindex0", 9}, 1, -1, 0}, {{"depth", 5}, 0, 1, 1},  {{"depth0", 6}, 0, 0, 1}};
+
+	for (size_t j = 0; j < sizeof(rows) / sizeof(*rows); j++) {
+		if (name.n != rows[j].name.n || memcmp(name.p, rows[j].name.p, name.n) != 0)
+			continue;
+		*ret = rows[j].depth      ? (int64_t)l->depth
+		       : rows[j].from_end ? (int64_t)(val_len(l->items) - l->i)
+		                          : (int64_t)l->i;
+		*ret += rows[j].plus;
+		return true;
+	}
+	return false;
+}
+
 static bool loop_get(void *self, void *ctx, const struct val *key, struct arena *a, struct val **ret,
                      struct err *err)
 {
 	struct loop *l = self;
-	int64_t n = (int64_t)val_len(l->items), i = (int64_t)l->i;
-	const struct {
-		const char *name;
-		int64_t v;
-	} nums[] = {{"index", i + 1}, {"index0", i},           {"revindex", n - i}, {"revindex0", n - i - 1},
-	            {"length", n},    {"depth", l->depth + 1}, {"depth0", l->depth}};
+	int64_t n;
 	struct str k;
 
 	(void)ctx;
@@ -71,17 +87,15 @@ static bool loop_get(void *self, void *ctx, const struct val *key, struct arena 
 	if (!val_is_str(key))
 		return true;
 	k = val_get_str(key);
-	for (size_t j = 0; j < sizeof(nums) / sizeof(*nums); j++) {
-		if (str_eqc(k, nums[j].name)) {
-			*ret = val_int(a, nums[j].v);
-			return true;
-		}
-	}
-	if (str_eqc(k, "first") || str_eqc(k, "last"))
-		*ret = val_bool(k.p[0] == 'f' ? i == 0 : i + 1 == n);
+	if (loop_number(l, k, &n))
+		*ret = val_int(a, n);
+	else if (str_eqc(k, "first") || str_eqc(k, "last"))
+		*ret = val_bool(k.p[0] == 'f' ? l->i == 0 : l->i + 1 == val_len(l->items));
+	else if (str_eqc(k, "length"))
+		*ret = val_int(a, (int64_t)val_len(l->items));
 	else if (str_eqc(k, "previtem") || str_eqc(k, "nextitem"))
 		*ret = loop_neighbour(l, a, k.p[0] == 'n');
-	for (size_t j = 0; j < sizeof(loop_methods) / sizeof(*loop_methods); j++)
+	for (size_t j = 0; !*ret && j < sizeof(loop_methods) / sizeof(*loop_methods); j++)
 		if (str_eqc(k, loop_methods[j].name))
 			*ret = jinja_function(a, &loop_methods[j], l->self);
 	return true;

@@ -403,6 +403,21 @@ const struct jinja_func py_num_methods[] = {
         {NULL, NULL, NULL, 0, NULL},
 };
 
+static const struct jinja_func *row_named(const struct jinja_func *rows, struct str name)
+{
+	for (; rows->name; rows++)
+		if (rows->name[0] == name.p[0] && str_eqc(name, rows->name))
+			return rows;
+	return NULL;
+}
+
+bool py_any_method(struct str name)
+{
+	return name.n && (row_named(py_str_methods, name) || row_named(py_list_methods, name) ||
+	                  row_named(py_tuple_methods, name) || row_named(py_dict_methods, name) ||
+	                  row_named(py_num_methods, name));
+}
+
 const struct jinja_func *py_method(const struct val *v, struct str name)
 {
 	const struct jinja_func *m;
@@ -416,8 +431,5 @@ const struct jinja_func *py_method(const struct val *v, struct str name)
 	case VAL_FLOAT: m = py_num_methods; break;
 	default: return NULL;
 	}
-	for (; m->name; m++)
-		if (str_eqc(name, m->name))
-			return m;
-	return NULL;
+	return name.n ? row_named(m, name) : NULL;
 }

@@ -137,6 +137,7 @@ enum {
 	NF_CALLER = 128,   /* the macro mentions caller, varargs, kwargs */
 	NF_VARARGS = 256,
 	NF_KWARGS = 512,
+	NF_METHOD = 1024, /* N_ATTR: some type has a method of that name */
 };
 
 enum cmp_op { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_IN, CMP_NOTIN };

@@ -63,6 +63,7 @@ struct jinja_ctx {
 	struct val *cache; /* name → value of the outermost render */
 	struct arena *cache_arena;
 	struct regex_cached *regexes;
+	struct val *no_kwargs; /* an empty map, shared by the calls that have none */
 	struct loaded {
 		struct loaded *next;
 		struct str name;
@@ -132,6 +133,8 @@ const char *py_object_name(const struct val *v, struct arena *a);
 
 /* methods: the row of a method of V's type, or NULL; args[0] of its call is V. */
 const struct jinja_func *py_method(const struct val *v, struct str name);
+/* Whether any type has a method of that name. */
+bool py_any_method(struct str name);
 extern const struct jinja_func py_str_methods[], py_list_methods[], py_tuple_methods[], py_dict_methods[],
         py_num_methods[];
 /* A callable value of ROW; BOUND (may be NULL) becomes its first argument. */

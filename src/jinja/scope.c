@@ -8,6 +8,7 @@
  */
 #include "jinja/jinja.h"
 #include "jinja/node.h"
+#include "jinja/run.h"
 
 #define MAX_CANDIDATES 64
 
@@ -373,6 +374,11 @@ static void bind(struct binder *b, struct node *n)
 	case N_NAME: load(b, n); return;
 	case N_DATA:
 	case N_CONST: return;
+	case N_ATTR:
+		if (py_any_method(n->s))
+			n->flags |= NF_METHOD;
+		bind(b, n->a);
+		return;
 	case N_CALL:
 		if (n->a->type == N_ATTR && is_mutator(n->a->s))
 			b->t->mutates = true;
