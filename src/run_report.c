@@ -300,18 +300,35 @@ static void add_changes(const struct run *r, struct buf *b)
 	buf_adds(b, "</details>\n\n");
 }
 
-static struct val *slowest(const struct run *r)
+/* Timings come per host; hosts work side by side, so a task took as long as its slowest. */
+static struct val *by_task(const struct run *r)
 {
-	struct val *all = engine_timings(r->engine), *top = val_list(r->a);
+	struct val *all = engine_timings(r->engine), *tasks = val_map(r->a);
 
 	VAL_EACH (i, all) {
-		size_t at = 0;
-		const struct val *sec = val_get(val_at(all, i), "seconds");
+		const struct val *t = val_at(all, i);
+		const char *role = val_map_strz(t, "role", ""), *name = val_map_strz(t, "task", "");
+		const char *key = arena_printf(r->a, "%s%s%s", role, *role ? ": " : "", name);
+		struct val *seconds = val_get(t, "seconds"), *old = val_get(tasks, key);
 
-		while (at < val_len(top) &&
-		       val_get_float(val_get(val_at(top, at), "seconds")) >= val_get_float(sec))
+		if (!old || val_get_float(old) < val_get_float(seconds))
+			val_set(tasks, key, seconds);
+	}
+	return tasks;
+}
+
+/* Names of the slowest, longest first. */
+static struct val *slowest(const struct run *r, const struct val *tasks)
+{
+	struct val *top = val_list(r->a);
+
+	MAP_EACH (i, tasks) {
+		double seconds = val_get_float(val_value_at(tasks, i));
+		size_t at = 0;
+
+		while (at < val_len(top) && val_get_float(val_getk(tasks, val_at(top, at))) >= seconds)
 			at++;
-		val_insert(top, at, val_at(all, i));
+		val_insert(top, at, val_key_at(tasks, i));
 		if (val_len(top) > SLOWEST)
 			val_remove_at(top, SLOWEST);
 	}
@@ -320,17 +337,18 @@ static struct val *slowest(const struct run *r)
 
 static void add_times(const struct run *r, struct buf *b)
 {
-	struct val *rows = val_list(r->a), *top = r->engine ? slowest(r) : val_list(r->a);
+	struct val *rows = val_list(r->a), *tasks = r->engine ? by_task(r) : val_map(r->a);
+	struct val *top = slowest(r, tasks);
 
 	val_push(rows, LINE(r, "where the time went", "seconds"));
 	for (const struct timing *t = r->timings; t; t = t->next)
 		val_push(rows, LINE(r, t->what, arena_printf(r->a, "%.1f", t->seconds)));
-	VAL_EACH (i, top)
-		val_push(rows,
-		         LINE(r,
-		              arena_printf(r->a, "  %s: %s", val_map_strz(val_at(top, i), "role", ""),
-		                           val_map_strz(val_at(top, i), "task", "")),
-		              arena_printf(r->a, "%.1f", val_get_float(val_get(val_at(top, i), "seconds")))));
+	VAL_EACH (i, top) {
+		const struct val *name = val_at(top, i);
+
+		val_push(rows, LINE(r, arena_printf(r->a, "- %s", val_get_strz(name)),
+		                    arena_printf(r->a, "%.1f", val_get_float(val_getk(tasks, name)))));
+	}
 	buf_adds(b, "<details><summary>times</summary>\n\n");
 	add_table(r, b, rows);
 	buf_adds(b, "</details>\n\n");

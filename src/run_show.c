@@ -20,6 +20,7 @@ struct progress {
 	unsigned count[5];          /* hosts by enum result_kind */
 	struct buf changed, failed; /* names, and what went wrong */
 	unsigned named;
+	int64_t line_at; /* when a child's line was last shown */
 };
 
 static void done(void *p)
@@ -39,6 +40,10 @@ struct progress *progress_new(struct run *r)
 	arena_defer(r->a, done, p);
 	return p;
 }
+
+/* A task that takes longer shows what it says, at most a line every few seconds: a sign of life, not a transcript. */
+#define QUIET_MS 4000
+#define LINE_MS 5000
 
 /* "  1.2s  changed  etcd : Install packages   (node1, node2)" */
 static void end_task(struct progress *p)
@@ -142,10 +147,13 @@ static void on_warning(void *ctx, const char *msg, struct origin at)
 static void on_line(void *ctx, const char *host, struct str line)
 {
 	struct progress *p = ctx;
+	int64_t now = loop_now();
 	struct buf b = {0};
 
-	if (str_trim(line).n == 0)
+	if (str_trim(line).n == 0 ||
+	    (!log_on(LOG_VERBOSE) && (now - p->began < QUIET_MS || now - p->line_at < LINE_MS)))
 		return;
+	p->line_at = now;
 	buf_printf(&b, "           %s| %.*s\n", shorten(p, host), STR_FMT(line));
 	gh_foreign(&p->r->gh, buf_str(&b));
 	buf_free(&b);

@@ -92,14 +92,18 @@ static struct val *stats_merge(struct engine *e, struct val *old, struct val *v)
 	return val_copy(e->a, v);
 }
 
-static void custom_stats(struct engine *e, const struct host *h, const struct val *one)
+/* FIRST: of the hosts a run_once stands for, the one it ran on; what is not per host counts once. */
+static void custom_stats(struct engine *e, const struct host *h, const struct val *one, bool first)
 {
 	const struct val *st = val_get(one, "ansible_stats");
 	const struct val *data = st && val_is_map(st) ? val_get(st, "data") : NULL;
 	if (!data || !val_is_map(data))
 		return;
 	struct val *into = e->custom_stats;
-	if (val_map_bool(st, "per_host", false)) {
+	bool per_host = val_map_bool(st, "per_host", false);
+	if (!first && !per_host)
+		return;
+	if (per_host) {
 		struct val *per = val_get(into, "_per_host");
 		if (!per)
 			val_set(into, "_per_host", per = val_map(e->a));
@@ -157,7 +161,7 @@ static void apply_one(struct task_run *t, struct host_run *hr, const struct item
 	if (val_map_bool(one, "failed", false) || val_map_bool(one, "skipped", false))
 		return;
 	store_facts(t, hr, one, r->s.delegate);
-	custom_stats(e, hr->host, one);
+	custom_stats(e, hr->host, one, hr == t->hr);
 	if (val_map_bool(one, "changed", false))
 		notify(t, hr, r);
 	const struct val *info = val_get(one, "add_host");
