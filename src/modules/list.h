@@ -2,6 +2,7 @@
 #define MODULE_LIST(M)            \
 	M(add_host)               \
 	M(apt)                    \
+	M(apt_key)                \
 	M(apt_repository)         \
 	M(assemble)               \
 	M(assert)                 \
@@ -9,6 +10,8 @@
 	M(blockinfile)            \
 	M(command)                \
 	M(copy)                   \
+	M(cron)                   \
+	M(deb822_repository)      \
 	M(debconf)                \
 	M(debug)                  \
 	M(dpkg_selections)        \
