@@ -554,7 +554,7 @@ static struct node *parse_subscript(struct parser *p, struct node *base)
 	parse_next(p);
 	if (!v.n)
 		return parse_fail(p, off, "expected a subscript between the brackets");
-	n = node_new(p, N_ITEM, off);
+	n = node_new(p, N_ITEM, base->off);
 	n->a = base;
 	n->b = v.v[0];
 	if (v.n > 1) {
@@ -575,7 +575,7 @@ static struct node *parse_dot(struct parser *p, struct node *base)
 	t = parse_cur(p);
 	if (t->type == T_NAME) {
 		parse_next(p);
-		n = node_new(p, N_ATTR, t->off);
+		n = node_new(p, N_ATTR, base->off);
 		n->a = base;
 		n->s = t->s;
 		n->k = val_str(p->a, t->s);
@@ -584,7 +584,7 @@ static struct node *parse_dot(struct parser *p, struct node *base)
 	if (t->type != T_INT)
 		return parse_fail(p, t->off, "expected name or number");
 	parse_next(p);
-	n = node_new(p, N_ITEM, t->off);
+	n = node_new(p, N_ITEM, base->off);
 	n->a = base;
 	n->b = node_const(p, t->off, val_int(p->a, t->i));
 	return n;

@@ -11,6 +11,7 @@
 #include "jinja/run.h"
 
 #define MAX_CANDIDATES 64
+#define MAX_DEPTH 1500 /* of the tree: long chains of operators lean to the left */
 
 struct decl {
 	struct str name;
@@ -368,7 +369,7 @@ static void bind_children(struct binder *b, struct node *n)
 	bind_nodes(b, n->w, n->wn);
 }
 
-static void bind(struct binder *b, struct node *n)
+static void bind_node(struct binder *b, struct node *n)
 {
 	switch (n->type) {
 	case N_NAME: load(b, n); return;
@@ -425,6 +426,21 @@ static void bind(struct binder *b, struct node *n)
 		return;
 	default: bind_children(b, n); return;
 	}
+}
+
+static void bind(struct binder *b, struct node *n)
+{
+	struct origin at = b->t->at;
+
+	if (b->depth >= MAX_DEPTH) {
+		if (at.src)
+			at.off += n->off;
+		b->ok = err_set(b->err, ERR_USER, at, "the expression is nested too deeply");
+		return;
+	}
+	b->depth++;
+	bind_node(b, n);
+	b->depth--;
 }
 
 static void bind_nodes(struct binder *b, struct node **v, size_t n)
