@@ -358,6 +358,10 @@ static void set_options(struct http_xfer *x)
 	curl_easy_setopt(e, CURLOPT_VERBOSE, 1L);
 	curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_trace);
 	curl_easy_setopt(e, CURLOPT_DEBUGDATA, x);
+	/* On a connection that was in use before, libcurl sends a request again by itself when the answer
+	 * does not come. What changes something is one try: on a connection of its own. */
+	if (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0)
+		curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
 	if (strcmp(req->method, "HEAD") == 0)
 		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 	if (req->has_body) {
@@ -471,6 +475,10 @@ static void fail(struct http_xfer *x, CURLcode code)
 	const char *why = *x->error ? x->error : curl_easy_strerror(code);
 
 	req->fail = f->fail;
+	/* The other side hung up in the handshake: busy or restarting, not a matter of trust. */
+	if (code == CURLE_SSL_CONNECT_ERROR &&
+	    (strstr(why, "SYSCALL") || strstr(why, "unexpected eof") || strstr(why, "reset")))
+		req->fail = HTTP_FAIL_CONNECT;
 	/* A time-out while connecting has sent nothing: safe to repeat. So has any other trouble before
 	 * sending. */
 	if (!x->sent && (f->fail == HTTP_FAIL_TIMEOUT || f->fail == HTTP_FAIL_BROKEN))

@@ -124,6 +124,11 @@ static void again(void *ctx)
 	enter(ctx);
 }
 
+int job_timeout_s(const struct job *j)
+{
+	return j->run->o->ready_timeout_s ? j->run->o->ready_timeout_s : READY_DEFAULT_S;
+}
+
 void job_again(struct job *j, const char *problem)
 {
 	int ms = AGAIN_FIRST_MS << (j->polls < 4 ? j->polls : 4);
@@ -131,8 +136,7 @@ void job_again(struct job *j, const char *problem)
 	if (problem)
 		j->last_problem = problem;
 	if (loop_now() > j->ready_by) {
-		job_fail(j, ERR_REMOTE, "%s is not ready after %d s: %s", j->want->name,
-		         j->run->o->ready_timeout_s ? j->run->o->ready_timeout_s : READY_DEFAULT_S,
+		job_fail(j, ERR_REMOTE, "%s is not ready after %d s: %s", j->want->name, job_timeout_s(j),
 		         j->last_problem);
 		err_hint(&j->m->err, "look at the machine's console in Proxmox VE (guest %lld on node %s)",
 		         (long long)j->m->vmid, j->m->node);
@@ -247,8 +251,6 @@ static void count_clones(struct apply *r)
 
 static void prepare(struct apply *r, const struct plan *plan)
 {
-	int timeout = r->o->ready_timeout_s ? r->o->ready_timeout_s : READY_DEFAULT_S;
-
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct plan_item *it = &plan->items[i];
 		struct job *j = &r->jobs[r->n];
@@ -261,7 +263,7 @@ static void prepare(struct apply *r, const struct plan *plan)
 		j->want = it->want;
 		j->last_problem = "it did not start";
 		j->began = loop_now();
-		j->ready_by = j->began + (int64_t)pve_ms(r->p, timeout * 1000);
+		j->ready_by = j->began + (int64_t)pve_ms(r->p, job_timeout_s(j) * 1000);
 		j->m->node = it->have ? it->have->node : place_on(r->a, r->w, r->o, plan, i);
 		j->m->vmid = it->have ? it->have->vmid : 0;
 		r->n++;

@@ -29,6 +29,8 @@ struct job {
 	const struct machine *want;
 	size_t step;
 	bool active, ended, waits_for_clone;
+	bool verify;             /* the clone may have been made by a request whose answer was lost */
+	const char *verify_node; /* where to look for it */
 	struct pve_op op;
 	struct loop_timer timer;
 	struct val *config;    /* the guest's, as last read */
@@ -58,6 +60,8 @@ void job_call_at(struct job *j, const char *method, const char *path, struct val
 /* Calls the step's start again after a moment that grows; fails with the last problem when the time is up. */
 void job_again(struct job *j, const char *problem);
 void job_fail(struct job *j, enum err_class cls, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* How long it may take to be ready, from its start. */
+int job_timeout_s(const struct job *j);
 void job_progress(struct job *j, const char *detail);
 
 /* The template's guest for NODE ("" = any): by vmid or name; NULL when there is none. */

@@ -138,6 +138,11 @@ static bool retry_lost(struct pve_op *op, int limit_s)
 {
 	bool may_have_started = !is_read(op) && op->task_type && !op->upid;
 
+	op->unsure |= may_have_started;
+	/* All clones of a template carry its id: whose task is whose only the new guests tell. The same new
+	 * id cannot be cloned to twice. */
+	if (may_have_started && strcmp(op->task_type, "qmclone") == 0)
+		may_have_started = false;
 	return retry(op, limit_s, op->upid ? poll_task : may_have_started ? look_for_task : send_request);
 }
 

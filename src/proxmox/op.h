@@ -50,6 +50,7 @@ struct pve_op {
 
 	struct val *data; /* the answer; NULL when err is set */
 	bool taken;       /* failed because the id is in use */
+	bool unsure;      /* an earlier try may have done it: its answer was lost */
 	int status;       /* of the last answer */
 	struct err err;
 

@@ -100,8 +100,21 @@ static bool done_id(struct job *j)
 
 /* ---- clone ---- */
 
+/* Looks whether the guest that has our id is the clone we asked for. It is made on the template's node and
+ * then moves to its own. */
+static enum step_start start_verify(struct job *j)
+{
+	job_call_at(
+	        j, "GET",
+	        arena_printf(j->run->a, "/nodes/%s/qemu/%lld/config", j->verify_node, (long long)j->m->vmid),
+	        NULL, NULL, NULL, 0);
+	return STEP_WAIT;
+}
+
 static enum step_start start_clone(struct job *j)
 {
+	if (j->verify)
+		return start_verify(j);
 	struct apply *r = j->run;
 	const struct guest *t = find_template(r->w, r->o->template, j->m->node);
 	struct val *p = params(j);
@@ -126,16 +139,56 @@ static enum step_start start_clone(struct job *j)
 	return STEP_WAIT;
 }
 
-static bool done_clone(struct job *j)
+/* Somebody was quicker. The id is theirs; ours is another. */
+static bool choose_again(struct job *j)
 {
-	if (err_is(&j->op.err) && j->op.taken) {
-		/* Somebody was quicker. The id is theirs; ours is another. */
-		err_clear(&j->op.err);
-		j->m->vmid = 0;
-		j->step--;
-		start_id(j);
+	err_clear(&j->op.err);
+	j->verify = false;
+	j->m->vmid = 0;
+	j->step--;
+	start_id(j);
+	return false;
+}
+
+static bool done_verify(struct job *j)
+{
+	if (err_is(&j->op.err)) {
+		if (!strstr(err_msg(&j->op.err), "does not exist"))
+			return !op_failed(j) && false;
+		if (strcmp(j->verify_node, j->m->node) != 0) {
+			j->verify_node = j->m->node;
+			start_verify(j);
+			return false;
+		}
+		/* It failed and was cleaned up: once more. */
+		j->verify = false;
+		job_again(j, "its clone came to nothing");
 		return false;
 	}
+	if (val_is_map(j->op.data) && val_get(j->op.data, "lock")) {
+		j->verify_node = j->from_node;
+		job_again(j, "its clone is still under way");
+		return false;
+	}
+	if (!val_is_map(j->op.data) || strcmp(val_map_strz(j->op.data, "name", ""), j->want->name) != 0)
+		return choose_again(j);
+	j->verify = false;
+	return true;
+}
+
+static bool done_clone(struct job *j)
+{
+	if (j->verify)
+		return done_verify(j);
+	if (err_is(&j->op.err) && j->op.taken && j->op.unsure) {
+		err_clear(&j->op.err);
+		j->verify = true;
+		j->verify_node = j->from_node;
+		start_verify(j);
+		return false;
+	}
+	if (err_is(&j->op.err) && j->op.taken)
+		return choose_again(j);
 	return !op_failed(j);
 }
 
@@ -204,6 +257,7 @@ static bool done_status(struct job *j)
 {
 	if (op_failed(j))
 		return false;
+	j->ready_by = loop_now() + (int64_t)pve_ms(j->run->p, job_timeout_s(j) * 1000);
 	/* Remembered for the next step: a machine that runs already is not started. */
 	j->pid = val_is_map(j->op.data) && strcmp(val_map_strz(j->op.data, "status", ""), "running") == 0;
 	return true;

@@ -5,6 +5,7 @@
 #include "net/loop.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -64,6 +65,9 @@ static void put(int fd, const char *s)
 		_exit(3);
 }
 
+/* What the server tells the test besides its answers. */
+static int told[2];
+
 /* What the server does for each path. */
 static void answer(int fd, const char *req)
 {
@@ -81,6 +85,9 @@ static void answer(int fd, const char *req)
 		put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
 	} else if (strncmp(req, "GET /hang", 9) == 0) {
 		sleep(20);
+	} else if (strncmp(req, "POST /once ", 11) == 0) {
+		put(told[1], "x");
+		_exit(0);
 	} else if (strncmp(req, "GET /cut ", 9) == 0) {
 		put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
 		_exit(0);
@@ -103,6 +110,8 @@ static struct server serve(void)
 {
 	struct server s;
 	int fd = listen_any(&s.port);
+
+	assert_int_equal(pipe2(told, O_CLOEXEC), 0);
 
 	s.pid = fork();
 	assert_true(s.pid >= 0);
@@ -161,6 +170,8 @@ static int teardown(void **state)
 	http_client_free(f->client);
 	loop_free(f->loop);
 	serve_end(&f->server);
+	close(told[0]);
+	close(told[1]);
 	free(f);
 	return 0;
 }
@@ -269,6 +280,25 @@ static void test_failures(void **state)
 	f->server.port = port;
 	check_fail(f, "/refused", 5000, 0, HTTP_FAIL_CONNECT);
 	f->server.port = keep;
+}
+
+/* A request that changes something is sent once, also where an earlier one has left a connection open. */
+static void test_once(void **state)
+{
+	struct fixture *f = *state;
+	struct http_req r = {.method = "GET", .url = url(f, "/reason")};
+	struct err err = {0};
+	char sent[8] = "";
+	int fd = told[0];
+
+	assert_true(http_perform(f->client, &r, &err));
+	http_req_clear(&r);
+	r = (struct http_req){.method = "POST", .url = url(f, "/once"), .has_body = true};
+	assert_false(http_perform(f->client, &r, &err));
+	assert_int_equal(r.fail, HTTP_FAIL_BROKEN);
+	assert_int_equal(read(fd, sent, sizeof(sent)), 1);
+	err_clear(&err);
+	http_req_clear(&r);
 }
 
 static void test_not_a_url(void **state)
@@ -489,6 +519,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_body, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_parallel, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+	        cmocka_unit_test_setup_teardown(test_once, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_not_a_url, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_retry_after, setup, teardown),
