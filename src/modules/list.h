@@ -22,6 +22,7 @@
 	M(gather_facts)           \
 	M(get_url)                \
 	M(getent)                 \
+	M(git)                    \
 	M(group)                  \
 	M(group_by)               \
 	M(hostname)               \

@@ -1,0 +1,376 @@
+#include <stdlib.h>
+#include "modules/module.h"
+#include "modules/words.h"
+
+struct git {
+	struct mod_ctx *m;
+	const char *program, *dest, *repo, *version, *remote;
+	const char *const *env;
+	bool bare;
+};
+
+enum { MAX_ARGS = 24 };
+
+/* Octal when it is a text, as YAML's own octal numbers are otherwise; 0 for none, else the mask + 1. */
+static int task_umask(const struct mod_ctx *m)
+{
+	const struct val *v = val_get(m->args, "umask");
+	if (!v)
+		return 0;
+	return 1 + (val_kind(v) == VAL_INT ? (int)val_get_int(v) : (int)strtol(mod_arg(m, "umask"), NULL, 8));
+}
+
+/* git with WORDS (NULL-ended) in dest, or beside it when it is not there yet. */
+static bool git(struct git *g, struct mod_out *out, const char *const words[])
+{
+	const char *argv[MAX_ARGS + 2] = {g->program};
+	for (size_t i = 0; i < MAX_ARGS && words[i]; i++)
+		argv[i + 1] = words[i];
+	struct mod_cmd cmd = {
+	        .argv = argv,
+	        .cwd = fs_is_dir(g->dest) ? g->dest : NULL,
+	        .extra_env = g->env,
+	        .umask = task_umask(g->m),
+	};
+	return mod_spawn(g->m, &cmd, out);
+}
+#define GIT(g, out, ...) git(g, out, (const char *const[]){__VA_ARGS__, NULL})
+
+/* As git(), and its failure is the task's. */
+static bool must(struct git *g, const char *what, const char *const words[])
+{
+	struct mod_out out;
+	if (!git(g, &out, words))
+		return false;
+	if (out.rc == 0)
+		return true;
+	mod_seti(g->m, "rc", out.rc);
+	mod_setstr(g->m, "stdout", out.out);
+	mod_setstr(g->m, "stderr", out.err);
+	return mod_fail(g->m, "%s: %.*s", what, STR_FMT(str_trim(out.err.n ? out.err : out.out)));
+}
+#define MUST(g, what, ...) must(g, what, (const char *const[]){__VA_ARGS__, NULL})
+
+/* The first line of what git says, NULL when it fails. */
+static const char *ask(struct git *g, const char *const words[])
+{
+	struct mod_out out;
+	if (!git(g, &out, words) || out.rc != 0)
+		return NULL;
+	struct str line = str_trim(str_split(&out.out, '\n'));
+	return arena_strndup(g->m->a, line.p ? line.p : "", line.n);
+}
+#define ASK(g, ...) ask(g, (const char *const[]){__VA_ARGS__, NULL})
+
+static bool is_sha(const char *z)
+{
+	size_t n = strlen(z);
+	return (n == 40 || n == 64) && strspn(z, "0123456789abcdefABCDEF") == n;
+}
+
+static bool has_ref(struct git *g, const char *ref)
+{
+	return ASK(g, "show-ref", "--verify", "-q", ref) != NULL;
+}
+
+/* How ssh is to be called; nobody is there to answer its questions, nor git's. */
+static void make_env(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	const char *opts = mod_arg(m, "ssh_opts"), *key = mod_arg(m, "key_file"),
+	           *own = mod_env(m, "GIT_SSH_COMMAND");
+	bool accept = mod_bool(m, "accept_hostkey"), accept_new = mod_bool(m, "accept_newhostkey");
+	const char **env = arena_array(m->a, 4, sizeof(*env));
+	env[0] = "GIT_TERMINAL_PROMPT=0";
+	env[1] = "LC_ALL=C.UTF-8";
+	env[2] = arena_printf(m->a, "GIT_SSH_COMMAND=%s -o BatchMode=yes%s%s%s%s%s", own ? own : "ssh",
+	                      accept       ? " -o StrictHostKeyChecking=no"
+	                      : accept_new ? " -o StrictHostKeyChecking=accept-new"
+	                                   : "",
+	                      key ? " -o IdentitiesOnly=yes -i " : "", key ? words_quote(m->a, key) : "",
+	                      opts ? " " : "", opts ? opts : "");
+	g->env = env;
+}
+
+/* The commit VERSION is at the remote; NULL when the remote does not know it. */
+static const char *remote_head(struct git *g, const char *where)
+{
+	const char *z = is_sha(g->version) ? g->version : NULL;
+	struct arena *a = g->m->a;
+	if (!z && strcmp(g->version, "HEAD") == 0)
+		z = ASK(g, "ls-remote", where, "HEAD");
+	if (!z || !*z)
+		z = ASK(g, "ls-remote", where, arena_printf(a, "refs/heads/%s", g->version));
+	if (!z || !*z) /* the commit an annotated tag stands for */
+		z = ASK(g, "ls-remote", where, arena_printf(a, "refs/tags/%s^{}", g->version));
+	if (!z || !*z)
+		z = ASK(g, "ls-remote", where, arena_printf(a, "refs/tags/%s", g->version));
+	if (!z || !*z)
+		return NULL;
+	return arena_strndup(a, z, strcspn(z, "\t "));
+}
+
+static bool clone(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	const char *argv[MAX_ARGS] = {"clone"};
+	size_t n = 1;
+	struct err e = {0};
+	bool branch = strcmp(g->version, "HEAD") != 0 && !is_sha(g->version);
+	if (!fs_mkdirs(fs_dirname(m->a, g->dest), 0777, &e))
+		return mod_fail_err(m, &e);
+	if (g->bare) {
+		argv[n++] = "--bare";
+	} else {
+		argv[n++] = "--origin";
+		argv[n++] = g->remote;
+	}
+	if (mod_has(m, "depth") && (branch || !is_sha(g->version))) {
+		argv[n++] = "--depth";
+		argv[n++] = mod_arg(m, "depth");
+		if (branch && remote_head(g, g->repo)) {
+			argv[n++] = "--branch";
+			argv[n++] = g->version;
+		}
+	}
+	if (mod_bool(m, "single_branch"))
+		argv[n++] = "--single-branch";
+	if (mod_has(m, "reference")) {
+		argv[n++] = "--reference";
+		argv[n++] = mod_arg(m, "reference");
+	}
+	if (mod_has(m, "separate_git_dir"))
+		argv[n++] = arena_printf(m->a, "--separate-git-dir=%s", mod_arg(m, "separate_git_dir"));
+	argv[n++] = "--";
+	argv[n++] = g->repo;
+	argv[n] = g->dest;
+	return must(g, "Failed to clone", argv) &&
+	       (!mod_has(m, "refspec") ||
+	        MUST(g, "Failed to fetch the refspec", "fetch", g->remote, mod_arg(m, "refspec")));
+}
+
+static bool fetch(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	const char *argv[MAX_ARGS] = {"fetch", "--tags", "--force"};
+	size_t n = 3;
+	if (mod_has(m, "depth")) {
+		argv[n++] = "--depth";
+		argv[n++] = mod_arg(m, "depth");
+	}
+	argv[n++] = g->remote;
+	argv[n++] = g->bare ? "+refs/heads/*:refs/heads/*"
+	                    : arena_printf(m->a, "+refs/heads/*:refs/remotes/%s/*", g->remote);
+	if (is_sha(g->version) && mod_has(m, "depth"))
+		argv[n++] = g->version;
+	if (mod_has(m, "refspec"))
+		argv[n++] = mod_arg(m, "refspec");
+	return must(g, "Failed to download remote objects and refs", argv);
+}
+
+/* The remote's own choice of branch. */
+static const char *default_branch(struct git *g)
+{
+	struct mod_out out;
+	static const char mark[] = "ref: refs/heads/";
+	if (!GIT(g, &out, "ls-remote", "--symref", g->remote, "HEAD") || out.rc != 0 ||
+	    !str_starts(out.out, mark))
+		return NULL;
+	struct str rest = str_n(out.out.p + sizeof(mark) - 1, out.out.n - sizeof(mark) + 1);
+	struct str name = str_split(&rest, '\t');
+	return arena_strndup(g->m->a, name.p, name.n);
+}
+
+static bool checkout(struct git *g)
+{
+	struct arena *a = g->m->a;
+	const char *v = strcmp(g->version, "HEAD") == 0 ? default_branch(g) : g->version;
+	const char *what = arena_printf(a, "Failed to checkout %s", g->version);
+	if (!v)
+		return MUST(g, what, "checkout", "--force", "HEAD", "--");
+	const char *at = arena_printf(a, "%s/%s", g->remote, v);
+	if (!has_ref(g, arena_printf(a, "refs/remotes/%s", at)))
+		return MUST(g, what, "checkout", "--force", v, "--");
+	if (has_ref(g, arena_printf(a, "refs/heads/%s", v)))
+		return MUST(g, what, "checkout", "--force", v, "--") &&
+		       MUST(g, arena_printf(a, "Failed to reset to %s", at), "reset", "--hard", at, "--");
+	return MUST(g, what, "checkout", "--force", "--track", "-b", v, at);
+}
+
+static bool submodules(struct git *g)
+{
+	if (g->bare || !mod_bool(g->m, "recursive") || !fs_exists(fs_join(g->m->a, g->dest, ".gitmodules")))
+		return true;
+	return MUST(g, "Failed to sync submodules", "submodule", "sync", "--recursive") &&
+	       MUST(g, "Failed to init/update submodules", "submodule", "update", "--init", "--recursive",
+	            mod_bool(g->m, "track_submodules") ? "--remote" : "--force");
+}
+
+/* Whether a submodule is not at the commit that is recorded for it. */
+static bool submodules_differ(struct git *g)
+{
+	struct mod_out out;
+	if (g->bare || !mod_bool(g->m, "recursive") || !fs_exists(fs_join(g->m->a, g->dest, ".gitmodules")) ||
+	    !GIT(g, &out, "submodule", "status", "--recursive"))
+		return false;
+	while (out.out.n) {
+		struct str line = str_split(&out.out, '\n');
+		if (line.n && line.p[0] != ' ')
+			return true;
+	}
+	return false;
+}
+
+static bool verify(struct git *g)
+{
+	if (!mod_bool(g->m, "verify_commit"))
+		return true;
+	bool tag = has_ref(g, arena_printf(g->m->a, "refs/tags/%s", g->version));
+	return MUST(g,
+	            arena_printf(g->m->a, "Failed to verify GPG signature of commit/tag \"%s\"", g->version),
+	            tag ? "verify-tag" : "verify-commit", tag ? g->version : "HEAD");
+}
+
+static bool finish(struct git *g, const char *before)
+{
+	struct mod_ctx *m = g->m;
+	bool differ = submodules_differ(g);
+	if (!(g->bare || checkout(g)) || !submodules(g) || !verify(g))
+		return false;
+	const char *after = ASK(g, "rev-parse", "HEAD");
+	mod_set(m, "after", after ? val_strz(m->a, after) : val_null());
+	if (differ || !before || !after || strcmp(before, after) != 0)
+		mod_changed(m);
+	return true;
+}
+
+static bool make_clone(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	mod_set(m, "before", val_null());
+	if (m->check || !mod_bool(m, "clone")) {
+		const char *head = remote_head(g, g->repo);
+		if (!head)
+			return mod_fail(m, "Could not determine remote revision for %s", g->version);
+		mod_sets(m, "after", head);
+		mod_changed(m);
+		return true;
+	}
+	mod_changed(m);
+	return clone(g) && finish(g, NULL);
+}
+
+/* Changes of files git knows; the task must say that they may go. */
+static bool clean_up(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	struct mod_out out;
+	if (g->bare)
+		return true;
+	if (!GIT(g, &out, "status", "--porcelain", "--untracked-files=no"))
+		return false;
+	if (!str_trim(out.out).n)
+		return true;
+	if (!mod_bool(m, "force"))
+		return mod_fail(m, "Local modifications exist in the destination: %s (force=no).", g->dest);
+	mod_changed(m);
+	return m->check ||
+	       MUST(g, "Failed to reset the local modifications", "reset", "--hard", "HEAD", "--");
+}
+
+static bool update(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	const char *before = ASK(g, "rev-parse", "HEAD"),
+	           *url = ASK(g, "config", "--get", arena_printf(m->a, "remote.%s.url", g->remote));
+	mod_set(m, "before", before ? val_strz(m->a, before) : val_null());
+	if (!mod_bool(m, "update")) {
+		mod_set(m, "after", before ? val_strz(m->a, before) : val_null());
+		return true;
+	}
+	if (!clean_up(g))
+		return false;
+	bool moved = !url || strcmp(url, g->repo) != 0;
+	if (moved) {
+		mod_setb(m, "remote_url_changed", true);
+		mod_changed(m);
+		if (!m->check && !MUST(g, "Failed to set the remote's url", "remote", url ? "set-url" : "add",
+		                       g->remote, g->repo))
+			return false;
+	}
+	const char *head = remote_head(g, g->repo);
+	if (before && head && strcmp(before, head) == 0 && !submodules_differ(g) && !mod_is_changed(m)) {
+		mod_sets(m, "after", before);
+		return verify(g);
+	}
+	if (m->check) {
+		mod_set(m, "after", head ? val_strz(m->a, head) : val_null());
+		/* A commit named by the start of its sum may be here already. */
+		const char *here =
+		        head ? head : ASK(g, "rev-parse", arena_printf(m->a, "%s^{commit}", g->version));
+		if (!before || !here || strcmp(before, here) != 0)
+			mod_changed(m);
+		return true;
+	}
+	return fetch(g) && finish(g, before);
+}
+
+static bool run(struct mod_ctx *m)
+{
+	const char *program = mod_arg(m, "executable");
+	struct git g = {
+	        .m = m,
+	        .program = program ? program : mod_which(m, "git"),
+	        .dest = mod_arg(m, "dest"),
+	        .repo = mod_arg(m, "repo"),
+	        .version = mod_arg(m, "version"),
+	        .remote = mod_arg(m, "remote"),
+	        .bare = mod_bool(m, "bare"),
+	};
+	if (!g.program)
+		return mod_fail(m, "Failed to find required executable \"git\"");
+	if (!g.dest && (mod_bool(m, "clone") || !m->check))
+		return mod_fail(m, "the destination directory must be specified unless clone=no");
+	if (g.version[0] == '-' || g.repo[0] == '-' || g.remote[0] == '-')
+		return mod_fail(m, "repo, version and remote cannot begin with a dash");
+	make_env(&g);
+	if (fs_exists(fs_join(m->a, g.dest, g.bare ? "config" : ".git")))
+		return update(&g);
+	return make_clone(&g);
+}
+
+static const struct mod_arg args[] = {
+        {"repo", MT_STR, MA_REQUIRED, .aliases = "name", .doc = "The address to clone."},
+        {"dest", MT_PATH, MA_REQUIRED, .doc = "Where to."},
+        {"version", MT_STR, .dflt = "HEAD", .doc = "The branch, tag or commit to check out."},
+        {"remote", MT_STR, .dflt = "origin", .doc = "What to call where it comes from."},
+        {"force", MT_BOOL, .dflt = "false", .doc = "Throw away what was changed here."},
+        {"update", MT_BOOL, .dflt = "true", .doc = "Fetch what is new."},
+        {"clone", MT_BOOL, .dflt = "true", .doc = "Clone what is not there."},
+        {"depth", MT_INT, .doc = "How many commits to fetch."},
+        {"bare", MT_BOOL, .dflt = "false", .doc = "A repository without files checked out."},
+        {"recursive", MT_BOOL, .dflt = "true", .doc = "Submodules as well."},
+        {"track_submodules", MT_BOOL, .dflt = "false", .doc = "Submodules at the end of their branch."},
+        {"single_branch", MT_BOOL, .dflt = "false", .doc = "Clone no other branch."},
+        {"refspec", MT_STR, .doc = "Something more to fetch."},
+        {"reference", MT_STR, .doc = "A repository to take objects from."},
+        {"separate_git_dir", MT_PATH, .doc = "Where to keep the repository itself."},
+        {"verify_commit", MT_BOOL, .dflt = "false", .doc = "Check the commit's or tag's signature."},
+        {"accept_hostkey", MT_BOOL, .dflt = "false", .doc = "Take any host key."},
+        {"accept_newhostkey", MT_BOOL, .dflt = "false", .doc = "Take a host key that is new."},
+        {"key_file", MT_PATH, .doc = "The private key to log in with."},
+        {"ssh_opts", MT_STR, .doc = "More options for ssh."},
+        {"executable", MT_PATH, .doc = "Which git."},
+        {"umask", MT_RAW, .doc = "The mask to make files with."},
+        {NULL},
+};
+
+const struct module module_row_git = {
+        .name = "git",
+        .from = "ansible.builtin",
+        .doc = "Keeps a clone of a git repository at a version.",
+        .args = args,
+        .flags = MOD_CHECK,
+        .mutually_exclusive = "accept_hostkey|accept_newhostkey",
+        .run = run,
+};
