@@ -1,6 +1,7 @@
 /* The modules of this build, in the order of nante doc: M(n) names module_row_n. */
 #define MODULE_LIST(M)            \
 	M(add_host)               \
+	M(alternatives)           \
 	M(apt)                    \
 	M(apt_key)                \
 	M(apt_repository)         \
@@ -35,6 +36,7 @@
 	M(include_vars)           \
 	M(ini_file)               \
 	M(lineinfile)             \
+	M(locale_gen)             \
 	M(meta)                   \
 	M(modprobe)               \
 	M(mount)                  \
@@ -60,6 +62,7 @@
 	M(sysvinit)               \
 	M(tempfile)               \
 	M(template)               \
+	M(timezone)               \
 	M(unarchive)              \
 	M(uri)                    \
 	M(user)                   \
