@@ -32,10 +32,11 @@ static const struct {
 	unsigned when; /* any of these; 0: always */
 	bool (*fn)(struct run *r, struct errs *errs);
 } phases[] = {
-        {"Secrets", 0, run_fetch_secrets}, {"Check", 0, run_check},
-        {"Plan", DO_OBSERVE, run_observe}, {"Machines", DO_OBSERVE, run_machines},
-        {"Roles", DO_ROLES, run_roles},    {"Verify", DO_VERIFY, run_verify},
-        {"Operation", DO_VERB, run_verb},  {"Destroy", DO_DESTROY, run_destroy},
+        {"Secrets", 0, run_fetch_secrets},    {"Check", 0, run_check},
+        {"Plan", DO_OBSERVE, run_observe},    {"Machines", DO_OBSERVE, run_machines},
+        {"Leave", DO_MACHINES, run_leave},    {"Roles", DO_ROLES, run_roles},
+        {"Verify", DO_VERIFY, run_verify},    {"Operation", DO_VERB, run_verb},
+        {"Destroy", DO_DESTROY, run_destroy},
 };
 
 static void note_time(struct run *r, const char *what, int64_t began)

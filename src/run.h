@@ -53,7 +53,10 @@ struct run {
 	struct plan plan;
 	struct pve *pve;
 	struct pve_world world;
-	struct pve_machine *machines; /* as many as model.n, or NULL when Proxmox VE was left alone */
+	/* NULL when Proxmox VE was left alone. The first model.n are the wanted ones, then those that leave.
+	 */
+	struct pve_machine *machines;
+	size_t n_machines;
 
 	struct val *roles; /* names, in the order they run */
 	struct inventory *inventory;
@@ -63,7 +66,7 @@ struct run {
 
 	int64_t began;
 	struct timing *timings, **timings_end;
-	bool roles_ran, verified;
+	bool roles_ran, verified, destroyed;
 };
 
 /* Phases: all that is wrong goes to ERRS; false ends the run. */
@@ -87,8 +90,8 @@ const char *run_secret(const struct run *r, const char *names);
 bool run_ca_pem(struct run *r, struct str *ret, struct err *err);
 
 /*
- * Makes the engine over the app's machines, and with LEAVING over those that are to go as well, which are then the
- * group RUN_LEAVING.
+ * Makes the engine over the app's machines, and with LEAVING over those that are to go as well, which are
+ * then the group RUN_LEAVING.
  */
 bool run_engine(struct run *r, bool leaving, struct err *err);
 #define RUN_LEAVING "nante_leaving"

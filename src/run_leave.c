@@ -61,6 +61,7 @@ static bool destroy_leaving(struct run *r, struct errs *errs)
 		if (!pve_destroy(r->pve, r->a, it->have, errs_add(errs)))
 			return false;
 		errs_ok(errs);
+		r->destroyed = true;
 	}
 	return true;
 }

@@ -43,9 +43,14 @@ static bool connect_pve(struct run *r, struct err *err)
 	return r->pve != NULL;
 }
 
+static const char *name_of(const struct plan_item *it)
+{
+	return it->want ? it->want->name : it->have->name;
+}
+
 static void show_item(const struct plan_item *it, struct buf *b)
 {
-	const char *name = it->want ? it->want->name : it->have->name;
+	const char *name = name_of(it);
 
 	buf_printf(b, "  %-9s %s", plan_action_name(it->action), name);
 	if (it->want)
@@ -65,20 +70,35 @@ static void show_item(const struct plan_item *it, struct buf *b)
 static void show_plan(const struct run *r)
 {
 	struct buf b = {0};
-	size_t leaving = 0;
 
-	for (size_t i = 0; i < r->plan.n; i++) {
+	for (size_t i = 0; i < r->plan.n; i++)
 		show_item(&r->plan.items[i], &b);
-		leaving += r->plan.items[i].action == PLAN_LEAVE;
-	}
 	buf_printf(&b, "%zu of %zu machines to make or change.\n", plan_writes(&r->plan), r->model.n);
-	if (leaving)
-		buf_printf(&b,
-		           "%zu no longer in instances: left alone by this command (nante destroy takes a "
-		           "whole app away).\n",
-		           leaving);
 	log_text(buf_str(&b));
 	buf_free(&b);
+}
+
+/* Without the word a machine does not go, and the roles must not act as if it had. */
+static bool check_leaving(const struct run *r, struct errs *errs)
+{
+	struct buf names = {0};
+
+	if (!(r->does & DO_ROLES) || inputs_bool(r->in, "allow_destroy"))
+		return true;
+	for (size_t i = 0; i < r->plan.n; i++) {
+		if (r->plan.items[i].action == PLAN_LEAVE)
+			buf_printf(&names, "%s%s", names.n ? ", " : "", r->plan.items[i].have->name);
+	}
+	if (names.n) {
+		struct err *e = errs_add(errs);
+
+		err_set(e, ERR_USER, inputs_origin(r->in, "instances"),
+		        "instances no longer names %s, which exists", names.p);
+		err_hint(e, "to take it out of its cluster and destroy it, set allow_destroy to true; "
+		            "else name it again");
+	}
+	buf_free(&names);
+	return errs->n == 0;
 }
 
 /* A value nobody gave, but that Proxmox VE has under the name it always had, is taken. */
@@ -139,7 +159,7 @@ bool run_observe(struct run *r, struct errs *errs)
 		return false;
 	log_line(LOG_INFO, "Proxmox VE %s, %zu nodes", r->world.version, r->world.n_nodes);
 	show_plan(r);
-	return true;
+	return check_leaving(r, errs);
 }
 
 /* ---- apply ---- */
@@ -149,14 +169,14 @@ static void on_progress(void *ctx, const struct plan_item *it, const char *step,
 	const struct run *r = ctx;
 
 	log_line(it->action == PLAN_UNCHANGED ? LOG_VERBOSE : LOG_INFO, "  %6.1fs  %s: %s%s%s",
-	         (double)(loop_now() - r->began) / 1000, it->want->name, step, *detail ? ": " : "", detail);
+	         (double)(loop_now() - r->began) / 1000, name_of(it), step, *detail ? ": " : "", detail);
 }
 
 static void on_warn(void *ctx, const struct plan_item *it, const char *msg)
 {
 	struct run *r = ctx;
 
-	report_warn(&r->gh, r->ss, ORIGIN_NONE, arena_printf(r->a, "machine %s: %s", it->want->name, msg));
+	report_warn(&r->gh, r->ss, ORIGIN_NONE, arena_printf(r->a, "machine %s: %s", name_of(it), msg));
 }
 
 /* Without the right to make them, machines have to be there as they should be. */
@@ -191,6 +211,7 @@ bool run_machines(struct run *r, struct errs *errs)
 	        .storage = inputs_get(r->in, "proxmox_storage"),
 	        .pool = inputs_get(r->in, "pool"),
 	        .plan = &r->plan_opts,
+	        .with_leaving = inputs_bool(r->in, "allow_destroy"),
 	        .ready_timeout_s = (int)inputs_int(r->in, "connect_timeout"),
 	        .progress = on_progress,
 	        .warn = on_warn,
@@ -214,7 +235,8 @@ bool run_machines(struct run *r, struct errs *errs)
 
 	if (err_is(&err))
 		err_move(errs_add(errs), &err);
-	for (size_t i = 0; i < r->model.n; i++) {
+	r->n_machines = o.with_leaving ? r->plan.n : r->model.n;
+	for (size_t i = 0; i < r->n_machines; i++) {
 		if (err_is(&r->machines[i].err))
 			err_move(errs_add(errs), &r->machines[i].err);
 	}

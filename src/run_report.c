@@ -66,7 +66,7 @@ static struct val *addresses(const struct run *r)
 
 static struct val *changed(const struct run *r)
 {
-	bool any = false;
+	bool any = r->destroyed;
 
 	for (size_t i = 0; i < r->model.n; i++)
 		any |= machine_changed(r, i);

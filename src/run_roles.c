@@ -106,8 +106,10 @@ static void make_inventory(struct run *r, bool leaving)
 
 static const struct pve_machine *machine_of(const struct run *r, const char *name)
 {
-	for (size_t i = 0; r->machines && i < r->model.n; i++) {
-		if (strcmp(r->model.machines[i].name, name) == 0)
+	for (size_t i = 0; i < r->n_machines; i++) {
+		const struct plan_item *it = r->machines[i].item;
+
+		if (strcmp(it->want ? it->want->name : it->have->name, name) == 0)
 			return &r->machines[i];
 	}
 	return NULL;

@@ -41,7 +41,8 @@ struct progress *progress_new(struct run *r)
 	return p;
 }
 
-/* A task that takes longer shows what it says, at most a line every few seconds: a sign of life, not a transcript. */
+/* A task that takes longer shows what it says, at most a line every few seconds: a sign of life, not a
+ * transcript. */
 #define QUIET_MS 4000
 #define LINE_MS 5000
 

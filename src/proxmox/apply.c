@@ -249,18 +249,27 @@ static void count_clones(struct apply *r)
 	}
 }
 
+/* A machine that leaves has to be reached once more: what is wanted of it is what it has. */
+static const struct machine *as_it_is(struct arena *a, const struct guest *g)
+{
+	struct machine *m = ARENA_NEW(a, struct machine);
+
+	*m = (struct machine){.key = "", .name = g->name, .address = plan_address(a, g)};
+	return m;
+}
+
 static void prepare(struct apply *r, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct plan_item *it = &plan->items[i];
 		struct job *j = &r->jobs[r->n];
 
-		if (it->action == PLAN_LEAVE)
+		if (it->action == PLAN_LEAVE && !r->o->with_leaving)
 			continue;
 		j->run = r;
 		j->m = (struct pve_machine *)j->m + r->n;
 		*j->m = (struct pve_machine){.item = it, .host_keys = val_list(r->a)};
-		j->want = it->want;
+		j->want = it->want ? it->want : as_it_is(r->a, it->have);
 		j->last_problem = "it did not start";
 		j->began = loop_now();
 		j->ready_by = j->began + (int64_t)pve_ms(r->p, job_timeout_s(j) * 1000);

@@ -48,6 +48,7 @@ struct pve_apply_opts {
 	const char *storage;  /* "" = the template's */
 	const char *pool;     /* "" = none */
 	const struct plan_opts *plan;
+	bool with_leaving;   /* also reach the machines that leave: address and host key, nothing written */
 	int ready_timeout_s; /* from start to SSH-ready; 0: 600 */
 	/* Machine M entered step STEP (a word or two); DETAIL may be ""; for live progress. */
 	void (*progress)(void *ctx, const struct plan_item *it, const char *step, const char *detail);

@@ -9,6 +9,7 @@
 #define CHANGE (1u << PLAN_ADOPT | 1u << PLAN_UPDATE)
 #define KEPT (CHANGE | 1u << PLAN_START | 1u << PLAN_UNCHANGED)
 #define ALL (MAKE | KEPT)
+#define REACH (ALL | 1u << PLAN_LEAVE)
 
 /* The machine's public host keys, best first: each is one file. */
 static const char *const key_files[] = {
@@ -458,10 +459,10 @@ const struct step machine_steps[] = {
         {"grow disk", MAKE | CHANGE, start_resize, NULL},
         {"look at status", ALL, start_status, done_status},
         {"start", MAKE | CHANGE | 1u << PLAN_START, start_start, NULL},
-        {"wait for guest agent", ALL, start_address, done_address},
+        {"wait for guest agent", REACH, start_address, done_address},
         {"wait for cloud-init", MAKE | 1u << PLAN_START, start_cloud_init, done_cloud_init},
         {"cloud-init at work", MAKE | 1u << PLAN_START, start_cloud_status, done_cloud_status},
-        {"read host key", ALL, start_keys, done_keys},
+        {"read host key", REACH, start_keys, done_keys},
         {"mark as ready", MAKE, start_mark, NULL},
         {NULL, 0, NULL, NULL},
 };
