@@ -176,6 +176,8 @@ static struct link *open_link(void *ctx, const struct val *params, struct err *e
 	t->no_host_key_check = false;
 	t->jump = jump_host(r, t);
 	t->host_keys = host_keys(r, machine_of(r, name));
+	/* A machine that has just been made may take a moment to listen. */
+	t->wait_ms = machine_of(r, name) && machine_of(r, name)->changed ? 30000 : 0;
 	return ssh_link_new(r->links, t);
 }
 

@@ -255,7 +255,7 @@ static bool step(struct channel *c)
 	return false;
 }
 
-static bool is_broken(LIBSSH2_SESSION *ssh)
+bool ssh_is_broken(LIBSSH2_SESSION *ssh)
 {
 	switch (libssh2_session_last_errno(ssh)) {
 	case LIBSSH2_ERROR_SOCKET_SEND:
@@ -283,7 +283,7 @@ bool channels_pump(struct channels *cs, struct err *err)
 			if (cs->owner && cs->owner != c)
 				continue;
 			again |= c->closing ? step_close(c) : step(c);
-			if (is_broken(cs->ssh))
+			if (ssh_is_broken(cs->ssh))
 				return err_set(err, ERR_UNREACHABLE, ORIGIN_NONE, "the connection broke: %s",
 				               ssh_error(cs->ssh));
 		}

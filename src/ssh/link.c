@@ -37,6 +37,7 @@ struct host {
 	int64_t started;      /* when this connection was begun */
 	struct seat seats[2]; /* the login user's agent, root's */
 	char arch[32];        /* of its machine, once it is known to be another than ours */
+	int64_t waits_from;   /* when the first connection was first tried; 0 once there was one */
 	int64_t lost_at;      /* when a working connection broke; 0: not lost */
 	unsigned tries;
 	struct loop_timer retry;
@@ -106,7 +107,7 @@ static void hang_up(struct host *h)
 static void give_up(struct host *h, const struct err *err)
 {
 	hang_up(h);
-	h->lost_at = 0;
+	h->lost_at = h->waits_from = 0;
 	h->tries = 0;
 	for (size_t i = 0; i < 2; i++) {
 		h->seats[i].lost_session[0] = 0;
@@ -114,9 +115,16 @@ static void give_up(struct host *h, const struct err *err)
 	}
 }
 
+/* Whether a host that has not answered yet is given more time. */
+static bool is_awaited(struct host *h)
+{
+	return h->waits_from && loop_now() - h->waits_from < h->t.wait_ms;
+}
+
 /* The connection broke, or could not be made. */
 static void lost(struct host *h, const struct err *err)
 {
+	bool refused = h->session && ssh_session_refused(h->session);
 	int limit = h->t.reconnect_ms ? h->t.reconnect_ms : RECONNECT_MS, wait;
 	bool worked = h->seats[0].state == SEAT_UP || h->seats[1].state == SEAT_UP;
 
@@ -124,7 +132,7 @@ static void lost(struct host *h, const struct err *err)
 		h->lost_at = loop_now();
 		h->tries = 0;
 	}
-	if (!h->lost_at || loop_now() - h->lost_at >= limit) {
+	if (refused || !(is_awaited(h) || (h->lost_at && loop_now() - h->lost_at < limit))) {
 		give_up(h, err);
 		return;
 	}
@@ -132,7 +140,8 @@ static void lost(struct host *h, const struct err *err)
 	if (!seat_has_jobs(&h->seats[0]) && !seat_has_jobs(&h->seats[1]))
 		return; /* the next request connects again */
 	wait = http_backoff_ms(++h->tries, 250, 5000);
-	say(h, "connection lost (%s), trying again in %d ms", err_msg(err), wait);
+	say(h, "%s (%s), trying again in %d ms", h->lost_at ? "connection lost" : "not there yet",
+	    err_msg(err), wait);
 	loop_timer_set(h->all->loop, &h->retry, wait);
 }
 
@@ -161,6 +170,8 @@ static void connect_host(struct host *h)
 	struct ssh_session *jump = h->t.jump ? jump_session(h->all, h->t.jump) : NULL;
 
 	h->started = loop_now();
+	if (!h->waits_from && !h->lost_at)
+		h->waits_from = h->started;
 	h->session = ssh_session_new(h->all->loop, &h->t, jump);
 	h->watch = (struct ssh_watch){.changed = session_changed, .ctx = h};
 	ssh_session_watch(h->session, &h->watch);
@@ -246,7 +257,7 @@ static void seat_is_up(void *ctx, struct seat *s)
 
 	if (h->lost_at)
 		say(h, "connected again after %lld ms", (long long)(loop_now() - h->lost_at));
-	h->lost_at = 0;
+	h->lost_at = h->waits_from = 0;
 	h->tries = 0;
 	(void)s;
 }

@@ -64,9 +64,10 @@ struct ssh_target {
 	bool accept_new;               /* take the key of a host that is not known, without a word */
 	const struct ssh_target *jump; /* through this host; NULL: directly */
 	int connect_ms;                /* for TCP, and again for login; 0: 10 s */
-	int reconnect_ms;              /* how long to try to get a lost link back; 0: 60 s; < 0: not at all */
-	const char *become_password;   /* sudo's; NULL: sudo must not ask */
-	const char *become_exe;        /* NULL: sudo */
+	int wait_ms;      /* a host that does not answer yet is tried again for so long; 0: not at all */
+	int reconnect_ms; /* how long to try to get a lost link back; 0: 60 s; < 0: not at all */
+	const char *become_password; /* sudo's; NULL: sudo must not ask */
+	const char *become_exe;      /* NULL: sudo */
 };
 
 /* A link to T, not connected yet. Freed with LS. */

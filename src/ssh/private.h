@@ -64,6 +64,8 @@ void channels_break(struct channels *cs, const struct err *err);
 struct wire *channel_open(struct channels *cs, const char *command, const char *host, int port);
 bool channels_any(const struct channels *cs);
 
+/* Whether libssh2's last error says that the connection is gone. */
+bool ssh_is_broken(LIBSSH2_SESSION *ssh);
 /* libssh2's last error as text. */
 const char *ssh_error(LIBSSH2_SESSION *ssh);
 #endif

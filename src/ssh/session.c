@@ -46,7 +46,7 @@ struct ssh_session {
 	struct loop_io io;
 	struct loop_timer timeout, keepalive, kick;
 	int64_t heard; /* the last byte */
-	bool busy, again, doomed;
+	bool busy, again, doomed, refused;
 	struct err err;
 };
 
@@ -60,6 +60,11 @@ enum ssh_state ssh_session_state(const struct ssh_session *s)
 const struct err *ssh_session_err(const struct ssh_session *s)
 {
 	return &s->err;
+}
+
+bool ssh_session_refused(const struct ssh_session *s)
+{
+	return s->refused;
 }
 
 void ssh_session_watch(struct ssh_session *s, struct ssh_watch *w)
@@ -310,8 +315,10 @@ static enum step step_handshake(struct ssh_session *s)
 			err_hint(&s->err, "perhaps the host has no key of the types known for it any more");
 		return STEP_FAILED;
 	}
-	if (!check_host_key(s))
+	if (!check_host_key(s)) {
+		s->refused = true;
 		return STEP_FAILED;
+	}
 	loop_timer_set(s->loop, &s->timeout, s->t->connect_ms > 0 ? s->t->connect_ms : 10000);
 	s->auth = auth_new(s->ssh, s->t, s->user);
 	s->phase = PH_AUTH;
@@ -322,6 +329,7 @@ static enum step step_auth(struct ssh_session *s)
 {
 	enum step st = auth_step(s->auth, &s->err);
 
+	s->refused = st == STEP_FAILED && !ssh_is_broken(s->ssh);
 	if (st != STEP_DONE)
 		return st;
 	auth_free(s->auth);

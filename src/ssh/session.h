@@ -31,6 +31,8 @@ struct ssh_session *ssh_session_new(struct loop *l, const struct ssh_target *t, 
 void ssh_session_free(struct ssh_session *s);
 enum ssh_state ssh_session_state(const struct ssh_session *s);
 const struct err *ssh_session_err(const struct ssh_session *s);
+/* Down, and trying again would end the same: it is not the host we meant, or does not let us in. */
+bool ssh_session_refused(const struct ssh_session *s);
 void ssh_session_watch(struct ssh_session *s, struct ssh_watch *w);
 void ssh_session_unwatch(struct ssh_session *s, struct ssh_watch *w);
 

@@ -393,6 +393,34 @@ static void test_silent(void **state)
 	close(fd);
 }
 
+/* A host that is still starting is waited for; one that refuses us is not. */
+static void test_waited_for(void **state)
+{
+	struct world *w = *state;
+	struct ssh_target t = w->t;
+	struct link_req *r;
+	int64_t began = loop_now();
+
+	need_server();
+	t.wait_ms = 10000;
+	t.key = str_c(slurp("other"));
+	expect_unreachable(w, &t, "refused");
+	assert_true(loop_now() - began < 9000);
+	t = w->t;
+	t.wait_ms = 700;
+	t.port = free_port();
+	began = loop_now();
+	expect_unreachable(w, &t, "refused");
+	assert_true(loop_now() - began >= 700);
+	t.wait_ms = 20000;
+	r = request(w, ssh_link_new(w->links, &t), "ping", "data", "x");
+	assert_int_equal(shell("sed 's/^Port .*/Port %d/' config >late && (sleep 1; exec timeout 20 "
+	                       "/usr/sbin/sshd -D -f late 2>/dev/null) &",
+	                       t.port),
+	                 0);
+	expect_ok(w, r);
+}
+
 static void test_jump(void **state)
 {
 	struct world *w = *state;
@@ -756,6 +784,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test_setup_teardown(test_host_keys, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_unreachable, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_silent, setup, teardown),
+	        cmocka_unit_test_setup_teardown(test_waited_for, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_jump, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 	        cmocka_unit_test_setup_teardown(test_content, setup, teardown),
