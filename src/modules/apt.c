@@ -219,7 +219,9 @@ static bool run_and_report(struct apt *t)
 	mod_setstr(m, "stdout", out.out);
 	mod_setstr(m, "stderr", out.err);
 	set_diff(m, out.out);
-	if (!has(out.out, "\n0 upgraded, 0 newly installed, 0 to remove"))
+	/* Finishing what was left half-configured counts, although nothing is new. */
+	if (!has(out.out, "\n0 upgraded, 0 newly installed, 0 to remove") ||
+	    has(out.out, " not fully installed or removed"))
 		mod_changed(m);
 	return true;
 }

@@ -33,25 +33,32 @@ const struct module *module_find(struct str name)
 	return NULL;
 }
 
-/* Levenshtein's distance, for words of up to 63 bytes; longer ones are far away. */
+enum { WORD_MAX = 64 };
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* How many slips (a letter too many, missing, wrong, two exchanged) lie between two words. */
 static unsigned word_distance(struct str a, struct str b)
 {
-	unsigned row[64];
-	if (a.n >= 64 || b.n >= 64)
-		return 64;
+	unsigned rows[3][WORD_MAX];
+	if (a.n >= WORD_MAX || b.n >= WORD_MAX)
+		return WORD_MAX;
 	for (size_t j = 0; j <= b.n; j++)
-		row[j] = (unsigned)j;
+		rows[0][j] = (unsigned)j;
 	for (size_t i = 1; i <= a.n; i++) {
-		unsigned diag = row[0];
+		unsigned *row = rows[i % 3], *up = rows[(i - 1) % 3], *up2 = rows[(i + 1) % 3];
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= b.n; j++) {
-			unsigned subst = diag + (a.p[i - 1] != b.p[j - 1]);
-			diag = row[j];
-			unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-			row[j] = subst < best ? subst : best;
+			row[j] = least(up[j] + 1, row[j - 1] + 1);
+			row[j] = least(row[j], up[j - 1] + (a.p[i - 1] != b.p[j - 1]));
+			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
+				row[j] = least(row[j], up2[j - 2] + 1);
 		}
 	}
-	return row[b.n];
+	return rows[a.n % 3][b.n];
 }
 
 const char *module_suggest(struct str name)
