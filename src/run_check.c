@@ -194,7 +194,17 @@ static bool read_model(struct run *r, struct errs *errs)
 	const char *keys = run_secret(r, "SSH_PUBLIC_KEY|ANS_SSH_PUBLIC_KEY");
 
 	r->plan_opts = (struct plan_opts){inputs_get(r->in, "ssh_user"), keys ? keys : ""};
-	return model_read(r->a, r->ss, &m, &r->model, errs);
+	if (!model_read(r->a, r->ss, &m, &r->model, errs))
+		return false;
+	if (r->model.type == MACHINE_LXC && (r->does & DO_OBSERVE)) {
+		err_set(errs_add(errs), ERR_USER, inputs_origin(r->in, "resource_type"),
+		        "containers are not made by this version");
+		return err_hint(
+		        &errs->v[errs->n - 1],
+		        "use resource_type vm, or configure containers that are there with skip_terraform "
+		        "and the command onboard");
+	}
+	return true;
 }
 
 bool run_check(struct run *r, struct errs *errs)

@@ -143,6 +143,26 @@ static const char *or_preferred_template(struct run *r)
 	return n == 1 ? only : "";
 }
 
+/* Asked only when something is to be made: on the first node that may get it. */
+static bool or_preferred_storage(struct run *r, const char *nodes, const char **ret, struct err *err)
+{
+	const char *prefer = inputs_prefer(r->in, "proxmox_storage");
+	struct str rest = str_c(nodes);
+	const char *node = str_dup(r->a, str_trim(str_split(&rest, ','))).p;
+	bool there = false, makes = false;
+
+	*ret = inputs_get(r->in, "proxmox_storage");
+	for (size_t i = 0; i < r->plan.n; i++)
+		makes |= r->plan.items[i].action == PLAN_CREATE;
+	if (**ret || !*prefer || !makes || !*node)
+		return true;
+	if (!pve_has_storage(r->pve, r->a, node, prefer, &there, err))
+		return false;
+	if (there)
+		*ret = prefer;
+	return true;
+}
+
 bool run_observe(struct run *r, struct errs *errs)
 {
 	struct err *err = errs_add(errs);
@@ -208,7 +228,6 @@ static void leave_as_they_are(struct run *r)
 bool run_machines(struct run *r, struct errs *errs)
 {
 	struct pve_apply_opts o = {
-	        .storage = inputs_get(r->in, "proxmox_storage"),
 	        .pool = inputs_get(r->in, "pool"),
 	        .plan = &r->plan_opts,
 	        .with_leaving = inputs_bool(r->in, "allow_destroy"),
@@ -223,6 +242,9 @@ bool run_machines(struct run *r, struct errs *errs)
 		return true;
 	o.nodes = or_preferred_node(r);
 	o.template = or_preferred_template(r);
+	if (!or_preferred_storage(r, o.nodes, &o.storage, errs_add(errs)))
+		return false;
+	errs_ok(errs);
 	if (!(r->does & DO_MACHINES)) {
 		if (!all_there(r, errs))
 			return false;

@@ -14,8 +14,8 @@ static const struct input rows[] = {
          "The application. Machines are called app_name-environment-key.", NULL, 0, 0},
         {"environment", INPUT_NAME, INPUT_MODEL, "dev",
          "The environment: dev, staging, prod or any other name.", NULL, 0, 0},
-        {"resource_type", INPUT_CHOICE, INPUT_MODEL, "vm", "vm: virtual machines; lxc: containers.", NULL, 0,
-         0},
+        {"resource_type", INPUT_CHOICE, INPUT_MODEL, "vm",
+         "vm. Containers (lxc) are refused: this version makes virtual machines.", NULL, 0, 0},
         {"instances", INPUT_JSON, INPUT_MODEL, "",
          "The machines as a JSON object: key to {\"ip_address\": …}, each with its own cpu_cores, ram_mb, "
          "disk_gb where wanted. Empty: one machine at vm_target_ip.",
@@ -48,11 +48,10 @@ static const struct input rows[] = {
         {"vm_template", INPUT_TEXT, 0, "",
          "Name or id of the template to clone. Empty: the only template there is.", "ubuntu-2404-template", 0,
          0},
-        {"lxc_template", INPUT_TEXT, 0, "", "Volume of the container template. Empty: the only one there is.",
+        {"lxc_template", INPUT_TEXT, 0, "", "Of containers: taken and not used.",
          "local:vztmpl/ubuntu-22.04-standard_22.04-1_amd64.tar.zst", 0, 0},
-        {"lxc_nesting", INPUT_BOOL, 0, "false", "Containers may run containers (Docker) themselves.", NULL, 0,
-         0},
-        {"lxc_unprivileged", INPUT_BOOL, 0, "true", "Containers have user ids of their own.", NULL, 0, 0},
+        {"lxc_nesting", INPUT_BOOL, 0, "false", "Of containers: taken and not used.", NULL, 0, 0},
+        {"lxc_unprivileged", INPUT_BOOL, 0, "true", "Of containers: taken and not used.", NULL, 0, 0},
         {"pool", INPUT_TEXT, INPUT_ADDED, "", "Proxmox VE pool that new machines join.", NULL, 0, 0},
 
         {"skip_terraform", INPUT_BOOL, 0, "false",
@@ -101,10 +100,12 @@ static const struct input rows[] = {
          "caller's secrets.",
          NULL, 0, 0},
 
-        {"skip_octopus", INPUT_BOOL, 0, "false", "Do not register the machines with Octopus Deploy.", NULL, 0,
-         0},
-        {"octopus_environment", INPUT_TEXT, 0, "Development", "Environment in Octopus Deploy.", NULL, 0, 0},
-        {"octopus_roles", INPUT_LIST, 0, "", "Roles in Octopus Deploy.", NULL, 0, 0},
+        {"skip_octopus", INPUT_BOOL, 0, "false",
+         "Taken for callers of the chain this replaces: machines are never registered with Octopus Deploy.",
+         NULL, 0, 0},
+        {"octopus_environment", INPUT_TEXT, 0, "Development", "Taken and not used, as skip_octopus says.",
+         NULL, 0, 0},
+        {"octopus_roles", INPUT_LIST, 0, "", "Taken and not used, as skip_octopus says.", NULL, 0, 0},
 };
 
 const struct input *input_rows(size_t *ret_n)

@@ -125,6 +125,17 @@ static const struct val *member(const struct val *list, const char *key, const c
 	return NULL;
 }
 
+bool pve_has_storage(struct pve *p, struct arena *a, const char *node, const char *name, bool *ret,
+                     struct err *err)
+{
+	struct val *list;
+
+	if (!pve_get(p, a, arena_printf(a, "/nodes/%s/storage", node), NULL, &list, err))
+		return false;
+	*ret = member(list, "storage", name) != NULL;
+	return true;
+}
+
 static bool check_storage(struct preflight *f, const char *node, struct err *err)
 {
 	struct val *list;

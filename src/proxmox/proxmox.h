@@ -75,6 +75,10 @@ struct pve_machine {
 bool pve_preflight(struct pve *p, struct arena *a, const struct pve_world *w, const struct model *m,
                    const struct plan *plan, const struct pve_apply_opts *o, struct errs *errs);
 
+/* Whether NODE has a storage NAME that the token can see. */
+bool pve_has_storage(struct pve *p, struct arena *a, const char *node, const char *name, bool *ret,
+                     struct err *err);
+
 /*
  * Brings every wanted machine of PLAN to "ready": created, configured, started, guest agent answering with
  * the wanted address, cloud-init done, host keys read. All machines at once, within limits per storage. RET
