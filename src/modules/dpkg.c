@@ -1,4 +1,8 @@
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "modules/dpkg.h"
 
 static const char STATUS[] = "/var/lib/dpkg/status";
@@ -52,11 +56,41 @@ static void take_field(struct dpkg_pkg *p, struct str line)
 	}
 }
 
+static void unmap(void *p)
+{
+	struct str *text = p;
+	munmap((void *)(uintptr_t)text->p, text->n);
+}
+
+/* The database mapped, not copied: dpkg replaces the file as a whole and never writes into it. */
+static bool map_status(struct mod_ctx *m, struct str *ret)
+{
+	struct stat st;
+	int fd = open(STATUS, O_RDONLY | O_CLOEXEC);
+	*ret = (struct str){0};
+	if (fd < 0)
+		return errno == ENOENT || mod_fail_sys(m, "cannot read %s", STATUS);
+	bool ok = fstat(fd, &st) == 0;
+	void *p = ok && st.st_size
+	                  ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0)
+	                  : NULL;
+	ok = ok && p != MAP_FAILED;
+	if (!ok)
+		mod_fail_sys(m, "cannot read %s", STATUS);
+	close(fd);
+	if (ok && p) {
+		struct str *text = ARENA_NEW(m->a, struct str);
+		*text = *ret = str_n(p, (size_t)st.st_size);
+		arena_defer(m->a, unmap, text);
+	}
+	return ok;
+}
+
 bool dpkg_load(struct mod_ctx *m, struct dpkg_db *ret)
 {
 	size_t cap = 0;
 	*ret = (struct dpkg_db){0};
-	if (!mod_read_maybe(m, STATUS, &ret->text))
+	if (!map_status(m, &ret->text))
 		return false;
 	struct str rest = ret->text;
 	struct dpkg_pkg now = {0};
