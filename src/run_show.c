@@ -46,7 +46,7 @@ struct progress *progress_new(struct run *r)
 #define QUIET_MS 4000
 #define LINE_MS 5000
 
-/* "  1.2s  changed  etcd : Install packages   (node1, node2)" */
+/* "  1.2s  changed  Install the packages   (node1, node2)" */
 static void end_task(struct progress *p)
 {
 	const char *word = p->count[RES_FAILED] || p->count[RES_UNREACHABLE] ? "FAILED"

@@ -141,7 +141,8 @@ struct val *val_at_origin(struct arena *a, struct val *v,
 bool val_secret(const struct val *v);       /* this value itself */
 bool val_secret_deep(const struct val *v);  /* or any member */
 bool val_unsafe(const struct val *v);
-bool val_is_text(const struct val *v); /* text that is never read as data again: what to_json and its like give */
+bool val_is_text(
+        const struct val *v); /* text that is never read as data again: what to_json and its like give */
 /* A value that equals V and is marked; V itself when it already is. Deep for lists and maps (which are
  * copied). */
 struct val *val_mark_secret(struct arena *a, struct val *v);

@@ -400,8 +400,8 @@ static bool check_address(struct planner *p, struct plan_item *it)
 	if (!*ip || strcmp(ip, it->want->address) == 0)
 		return true;
 	e = errs_add(p->errs);
-	err_set(e, ERR_USER, it->want->at, "machine %s has the address %s, not %s", it->want->name,
-	        ip, it->want->address);
+	err_set(e, ERR_USER, it->want->at, "machine %s has the address %s, not %s", it->want->name, ip,
+	        it->want->address);
 	return err_hint(
 	        e,
 	        "the address of a machine is not changed; give it its old one, or add a machine of another "
