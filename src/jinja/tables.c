@@ -4,26 +4,19 @@
 extern const struct jinja_func jinja_filters_seq[], jinja_filters_str[], jinja_filters_random[],
         jinja_tests_core[], jinja_globals_core[];
 extern const struct jinja_func jinja_filters_ansible[], jinja_filters_data[], jinja_filters_num[],
-        jinja_filters_path[], jinja_filters_regex[], jinja_filters_time[], jinja_globals_time[];
+        jinja_filters_path[], jinja_filters_regex[], jinja_filters_time[], jinja_globals_time[],
+        jinja_filters_ip[];
 extern const struct jinja_func jinja_tests_ansible[], jinja_tests_path[], jinja_tests_regex[],
         jinja_tests_version[];
 
 const struct jinja_table jinja_tables[] = {
-        {'f', false, jinja_filters_seq},
-        {'f', false, jinja_filters_str},
-        {'f', false, jinja_filters_random},
-        {'t', false, jinja_tests_core},
-        {'g', false, jinja_globals_core},
-        {'f', true, jinja_filters_ansible},
-        {'f', true, jinja_filters_data},
-        {'f', true, jinja_filters_num},
-        {'f', true, jinja_filters_path},
-        {'f', true, jinja_filters_regex},
-        {'t', true, jinja_tests_ansible},
-        {'t', true, jinja_tests_path},
-        {'t', true, jinja_tests_regex},
-        {'t', true, jinja_tests_version},
-        {'f', true, jinja_filters_time},
-        {'g', true, jinja_globals_time},
-        {0, false, NULL},
+        {'f', false, jinja_filters_seq},    {'f', false, jinja_filters_str},
+        {'f', false, jinja_filters_random}, {'t', false, jinja_tests_core},
+        {'g', false, jinja_globals_core},   {'f', true, jinja_filters_ansible},
+        {'f', true, jinja_filters_data},    {'f', true, jinja_filters_num},
+        {'f', true, jinja_filters_path},    {'f', true, jinja_filters_regex},
+        {'t', true, jinja_tests_ansible},   {'t', true, jinja_tests_path},
+        {'t', true, jinja_tests_regex},     {'t', true, jinja_tests_version},
+        {'f', true, jinja_filters_time},    {'g', true, jinja_globals_time},
+        {'f', true, jinja_filters_ip},      {0, false, NULL},
 };

@@ -34,7 +34,7 @@ class File:
                 if isinstance(x, Case):
                     if x.own:
                         f.write(x.own + "\n")
-                    f.write(f"{x.raw}\n{x.raw_vars}\n{x.answer}\n")
+                    f.write(f"{x.raw}\n{x.raw_vars}\n" + (f"{x.answer}\n" if x.answer else ""))
                 else:
                     f.write(x + "\n")
 
