@@ -73,6 +73,8 @@ struct run {
 bool run_read_inputs(struct run *r, int argc, char **argv, struct errs *errs);
 bool run_fetch_secrets(struct run *r, struct errs *errs);
 bool run_check(struct run *r, struct errs *errs);
+/* The machines the inputs ask for: part of run_check(), and of refusing inputs with all that is wrong. */
+bool run_model(struct run *r, struct errs *errs);
 bool run_observe(struct run *r, struct errs *errs);
 bool run_machines(struct run *r, struct errs *errs);
 bool run_leave(struct run *r, struct errs *errs);

@@ -114,6 +114,51 @@ static void check_role_secrets(struct run *r, struct buf *missing, struct errs *
 	}
 }
 
+/* ---- keys ---- */
+
+static bool is_private_key(struct str key)
+{
+	return str_starts(key, "-----BEGIN ") && str_find(key, STR("PRIVATE KEY-----\n"), 0) > 0 &&
+	       str_find(key, STR("-----END "), 0) > 0;
+}
+
+/* TYPE BASE64 [COMMENT] */
+static bool is_public_key(struct str line)
+{
+	struct str type = str_split(&line, ' '), data = str_split(&line, ' ');
+	struct buf raw = {0};
+	bool good = (str_starts(type, "ssh-") || str_starts(type, "ecdsa-") || str_starts(type, "sk-")) &&
+	            data.n && buf_unbase64(&raw, data) && raw.n > 16;
+
+	buf_free(&raw);
+	return good;
+}
+
+static void check_keys(const struct run *r, struct errs *errs)
+{
+	const char *private = run_secret(r, "SSH_PRIVATE_KEY");
+	const char *public = run_secret(r, "SSH_PUBLIC_KEY|ANS_SSH_PUBLIC_KEY");
+	struct str rest = str_trim(str_c(public));
+
+	if (private && !is_private_key(str_trim(str_c(private)))) {
+		struct err *e = errs_add(errs);
+
+		err_set(e, ERR_USER, ORIGIN_NONE, "secret SSH_PRIVATE_KEY is no private key");
+		err_hint(e, "the whole file with its line breaks, from -----BEGIN to -----END");
+	}
+	while (rest.n) {
+		struct str line = str_trim(str_split(&rest, '\n'));
+
+		if (line.n && line.p[0] != '#' && !is_public_key(line)) {
+			struct err *e = errs_add(errs);
+
+			err_set(e, ERR_USER, ORIGIN_NONE, "SSH_PUBLIC_KEY is no public key");
+			err_hint(e, "a line as in id_ed25519.pub: ssh-ed25519 AAAA... comment");
+			return;
+		}
+	}
+}
+
 /* ---- roles ---- */
 
 static void add_role(struct run *r, const char *name)
@@ -173,7 +218,7 @@ static void check_roles(struct run *r, struct errs *errs)
 
 /* ---- the model ---- */
 
-static bool read_model(struct run *r, struct errs *errs)
+bool run_model(struct run *r, struct errs *errs)
 {
 	struct model_inputs m = {
 	        .app_name = inputs_get(r->in, "app_name"),
@@ -211,13 +256,14 @@ bool run_check(struct run *r, struct errs *errs)
 {
 	struct buf missing = {0};
 
-	read_model(r, errs);
+	run_model(r, errs);
 	if (!run_engine(r, false, errs_add(errs)))
 		return false;
 	errs_ok(errs);
 	choose_roles(r);
 	check_roles(r, errs);
 	check_required(r, &missing);
+	check_keys(r, errs);
 	check_role_secrets(r, &missing, errs);
 	if (missing.n) {
 		struct err *e = errs_add(errs);

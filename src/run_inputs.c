@@ -99,5 +99,7 @@ bool run_read_inputs(struct run *r, int argc, char **argv, struct errs *errs)
 	inputs_check(r->in, errs);
 	if (!*r->command)
 		r->command = inputs_get(r->in, "command");
+	if (errs->n)
+		run_model(r, errs);
 	return errs->n == 0;
 }

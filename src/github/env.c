@@ -203,8 +203,13 @@ bool env_add_json(struct arena *a, struct str json, uint32_t src, struct val *ma
 		if (!val_is_str(v))
 			return err_set(err, ERR_USER, val_origin(v), "input secrets: '%.*s' is no string",
 			               STR_FMT(name));
-		if (!val_gets(map, name) && val_len(v))
-			val_sets(map, name, val_mark_secret(a, v));
+		struct val *known = val_gets(map, name);
+
+		/* An empty variable is what a workflow makes of a secret it does not have. */
+		if (!known || !val_len(known))
+			known = v;
+		if (val_len(known))
+			val_sets(map, name, val_mark_secret(a, known));
 	}
 	return true;
 }

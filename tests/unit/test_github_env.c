@@ -118,6 +118,7 @@ static void test_json(void **state)
 	assert_true(
 	        env_add_json(a, STR("{\"KNOWN\":\"theirs\",\"DB\":\"x\\ny\",\"NONE\":\"\"}"), 0, map, &err));
 	assert_string_equal(env_get(map, "KNOWN"), "mine");
+	assert_true(val_secret(val_get(map, "KNOWN"))); /* whatever its name says */
 	assert_string_equal(env_get(map, "DB"), "x\ny");
 	assert_true(val_secret(val_get(map, "DB")));
 	assert_null(env_get(map, "NONE"));
