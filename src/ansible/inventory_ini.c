@@ -24,8 +24,8 @@ static bool parse_range(struct str s, struct range *r)
 	if (s.p && (!str_int(s, &r->step) || r->step <= 0))
 		return false;
 	if (from.n == 1 && to.n == 1 && isalpha((unsigned char)*from.p) && isalpha((unsigned char)*to.p)) {
-		r->from = *from.p;
-		r->to = *to.p;
+		r->from = (unsigned char)*from.p;
+		r->to = (unsigned char)*to.p;
 		r->alpha = true;
 		return r->from <= r->to;
 	}

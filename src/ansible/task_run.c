@@ -243,9 +243,8 @@ static void show(struct task_run *t, const struct item_run *r, const struct val 
 	                           .no_log = t->no_log,
 	                           .seconds = engine_now() - (is_item ? r->started : t->started),
 	                           .at = t->task->n.at};
-	struct val *no_log_label = NULL;
 	if (t->no_log && ev.label)
-		ev.label = no_log_label = val_strz(t->a, "(censored due to no_log)");
+		ev.label = val_strz(t->a, "(censored due to no_log)");
 	ev.result = censored(t, result);
 	if (o->out && o->out->result)
 		o->out->result(o->out_ctx, &ev);

@@ -139,7 +139,7 @@ static bool f_center(struct jinja_call *c, struct val **ret, struct err *err)
 static bool f_indent(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[4];
-	struct str s, pad = STR("");
+	struct str s, pad;
 	struct buf b = {.max = JINJA_MAX_OUT}, sp = {0};
 	bool first, blank, newline;
 	int64_t width;
@@ -260,7 +260,6 @@ static void wrap_line(struct str s, size_t width, bool brk, bool hyphens, struct
 				size_t gap = word - i, room = col + gap < width ? width - col - gap : 0;
 
 				if (!col) {
-					gap = 0;
 					room = width;
 				} else if (room) {
 					buf_add(b, s.p + i, gap);

@@ -92,7 +92,7 @@ static bool parse_strict(struct str s, int64_t out[5], struct err *err)
 		ok = number(s, &i, &out[2]);
 	}
 	if (ok && i < s.n && (s.p[i] == 'a' || s.p[i] == 'b')) {
-		out[3] = s.p[i++];
+		out[3] = (unsigned char)s.p[i++];
 		ok = number(s, &i, &out[4]);
 	}
 	if (!ok || i != s.n)
