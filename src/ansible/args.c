@@ -1,4 +1,5 @@
 /* "k=v" parameters: Ansible's oldest form, still in use. */
+#include <ctype.h>
 #include "ansible/playbook.h"
 #include "base/source.h"
 #include <ctype.h>
@@ -96,6 +97,53 @@ static bool is_raw_option(struct str k)
 	return false;
 }
 
+/* "x41" after a backslash: N hex digits as a character; 0 when they are not there. */
+static size_t hex_escape(struct str s, size_t n, struct buf *out)
+{
+	uint32_t cp = 0;
+	if (s.n < n + 1)
+		return 0;
+	for (size_t i = 1; i <= n; i++) {
+		const char *digits = "0123456789abcdef", *d = strchr(digits, tolower((unsigned char)s.p[i]));
+		if (!d || !*d)
+			return 0;
+		cp = cp << 4 | (uint32_t)(d - digits);
+	}
+	buf_utf8(out, cp);
+	return n + 1;
+}
+
+/* Ansible reads the values of key=value words with Python's escapes; an escape it does not know stays. */
+static struct str decode_escapes(struct arena *a, struct str s)
+{
+	static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
+	struct buf b = {0};
+	if (!s.n || !memchr(s.p, '\\', s.n))
+		return s;
+	for (size_t i = 0; i < s.n; i++) {
+		struct str next = str_n(s.p + i + 1, s.n - i - 1);
+		const char *simple = s.p[i] == '\\' && next.n && next.p[0] ? strchr(from, next.p[0]) : NULL;
+		size_t used = 0;
+		if (simple) {
+			buf_addc(&b, to[simple - from]);
+			used = 1;
+		} else if (s.p[i] == '\\' && next.n) {
+			used = hex_escape(next,
+			                  next.p[0] == 'x'   ? 2
+			                  : next.p[0] == 'u' ? 4
+			                  : next.p[0] == 'U' ? 8
+			                                     : next.n,
+			                  &b);
+		}
+		if (!used)
+			buf_addc(&b, s.p[i]);
+		i += used;
+	}
+	struct str r = buf_take(&b, a);
+	buf_free(&b);
+	return r;
+}
+
 bool args_parse(struct arena *a, struct str text, struct origin at, bool raw, struct val **ret,
                 struct err *err)
 {
@@ -113,7 +161,7 @@ bool args_parse(struct arena *a, struct str text, struct origin at, bool raw, st
 		if (eq && (!raw || is_raw_option(key))) {
 			struct str v = unquote(str_n(eq + 1, (size_t)(w.p + w.n - eq - 1)));
 			struct origin o = {at.src, at.off + off + (uint32_t)(v.p - w.p)};
-			val_sets(map, key, val_at_origin(a, val_str(a, v), o));
+			val_sets(map, key, val_at_origin(a, val_str(a, decode_escapes(a, v)), o));
 		} else {
 			if (rest.n)
 				buf_add(&rest, text.p + end, off - end);

@@ -32,7 +32,8 @@ static void relocate(struct check *c, struct err *err, struct str text, struct o
 
 static void check_text(struct check *c, const struct val *v, bool expr)
 {
-	static const struct jinja_opts opts = {.trim_blocks = true, .ansible = true};
+	static const struct jinja_opts opts = {
+	        .trim_blocks = true, .literal_backslashes = true, .ansible = true};
 	struct jinja_tmpl *t;
 	struct str text = val_get_str(v);
 	struct err err = {0};

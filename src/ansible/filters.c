@@ -86,8 +86,8 @@ static bool fileglob(struct jinja_call *c, struct val **ret, struct err *err)
 }
 
 const struct jinja_func ansible_yaml_filters[] = {
-        {"to_yaml", to_yaml, "the value as YAML, leaves in flow style", 0, NULL},
-        {"to_nice_yaml", to_yaml, "the value as YAML for people", 0, "nice"},
+        {"to_yaml", to_yaml, "the value as YAML, leaves in flow style", JINJA_TEXT, NULL},
+        {"to_nice_yaml", to_yaml, "the value as YAML for people", JINJA_TEXT, "nice"},
         {"from_yaml", from_yaml, "the value of a YAML text", 0, NULL},
         {"from_yaml_all", from_yaml, "the values of a YAML text's documents", 0, "all"},
         {"fileglob", fileglob, "the files a shell pattern matches on the controller", JINJA_IMPURE, NULL},

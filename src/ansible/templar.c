@@ -79,7 +79,8 @@ static bool compiled(struct engine *e, struct str text, struct origin at, char k
 		cache_grow(e);
 	struct tmpl_slot *s = slot_find(c, text, at, kind);
 	if (!s->kind) {
-		static const struct jinja_opts opts = {.trim_blocks = true, .ansible = true};
+		static const struct jinja_opts opts = {
+		        .trim_blocks = true, .literal_backslashes = true, .ansible = true};
 		struct jinja_tmpl *t;
 		struct str own = str_dup(e->a, text);
 		bool ok = kind == 'e' ? jinja_compile_expr(e->env, e->a, own, at, &t, err)
