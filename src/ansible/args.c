@@ -1,5 +1,4 @@
 /* "k=v" parameters: Ansible's oldest form, still in use. */
-#include <ctype.h>
 #include "ansible/playbook.h"
 #include "base/source.h"
 #include <ctype.h>
