@@ -102,6 +102,8 @@ bool run_failures(struct run *r, struct errs *errs);
 /* How the roles' run is shown. */
 struct progress *progress_new(struct run *r);
 extern const struct engine_output progress_output;
+/* Groups are called "PHASE ROLE" from now on; PHASE must last. */
+void progress_phase(struct progress *p, const char *phase);
 /* Ends the group that is open. */
 void progress_end(struct progress *p);
 #endif

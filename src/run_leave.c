@@ -34,6 +34,7 @@ static bool check_share(struct run *r, size_t n, struct errs *errs)
 /* What was set up last is taken out first. */
 static bool run_leave_verbs(struct run *r, struct errs *errs)
 {
+	progress_phase(r->progress, "Leave");
 	for (size_t i = val_len(r->roles); i-- > 0;) {
 		const char *role = val_get_strz(val_at(r->roles, i));
 

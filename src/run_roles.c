@@ -301,6 +301,7 @@ bool run_failures(struct run *r, struct errs *errs)
 
 bool run_roles(struct run *r, struct errs *errs)
 {
+	progress_phase(r->progress, "Role");
 	r->roles_ran = true;
 	bool ok = engine_roles(r->engine, "configure", r->roles, "all", true, true, NULL, errs);
 
@@ -310,6 +311,7 @@ bool run_roles(struct run *r, struct errs *errs)
 
 bool run_verify(struct run *r, struct errs *errs)
 {
+	progress_phase(r->progress, "Verify");
 	VAL_EACH (i, r->roles) {
 		const char *role = val_get_strz(val_at(r->roles, i));
 

@@ -13,6 +13,7 @@ enum { SHOWN_HOSTS = 12 };
 
 struct progress {
 	struct run *r;
+	const char *phase; /* "Role", "Verify": what its groups are called */
 	const char *role;
 	char task[256];
 	bool open; /* a task is under way */
@@ -37,6 +38,7 @@ struct progress *progress_new(struct run *r)
 
 	p->r = r;
 	p->role = "";
+	p->phase = "Role";
 	arena_defer(r->a, done, p);
 	return p;
 }
@@ -70,6 +72,11 @@ static void end_task(struct progress *p)
 	p->named = 0;
 }
 
+void progress_phase(struct progress *p, const char *phase)
+{
+	p->phase = phase;
+}
+
 void progress_end(struct progress *p)
 {
 	end_task(p);
@@ -87,7 +94,7 @@ static void on_task(void *ctx, const char *kind, const char *role, const char *n
 	end_task(p);
 	if (role && strcmp(role, p->role) != 0) {
 		p->role = arena_strdup(p->r->a, role);
-		gh_group(&p->r->gh, arena_printf(p->r->a, "Role %s", role));
+		gh_group(&p->r->gh, arena_printf(p->r->a, "%s %s", p->phase, role));
 	}
 	log_redact(str_c(name), &line);
 	snprintf(p->task, sizeof(p->task), "%s", line.p ? line.p : "");
