@@ -43,7 +43,7 @@ endef
 
 DEPS   := $(CACHE)/musl-$(ARCH)-$(shell sha256sum tools/musl-deps.sh | cut -c1-12)
 STATIC := -ffunction-sections -fdata-sections -fPIE
-SLINK  := -static-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,stack-size=1048576
+SLINK  := -static-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,stack-size=1048576,-z,pack-relative-relocs
 ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 $(eval $(call variant,DEV,build,$$(CC),$$(FLAGS) -O2 $$(PKGINC),$$(LIBS),))
