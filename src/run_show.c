@@ -21,6 +21,7 @@ struct progress {
 	unsigned count[5];          /* hosts by enum result_kind */
 	struct buf changed, failed; /* names, and what went wrong */
 	unsigned named;
+	struct loop_timer named_timer;
 	int64_t line_at; /* when a child's line was last shown */
 };
 
@@ -48,6 +49,10 @@ struct progress *progress_new(struct run *r)
 #define QUIET_MS 4000
 #define LINE_MS 5000
 
+/* And it is named when it has gone on for a while, so that a quiet one is not taken for a dead one. */
+#define NAMED_AFTER_MS 3000
+#define NAMED_AGAIN_MS 30000
+
 /* "  1.2s  changed  Install the packages   (node1, node2)" */
 static void end_task(struct progress *p)
 {
@@ -60,6 +65,7 @@ static void end_task(struct progress *p)
 	if (!p->open)
 		return;
 	p->open = false;
+	loop_timer_stop(p->r->loop, &p->named_timer);
 	if (strcmp(word, "skipped") != 0 || log_on(LOG_VERBOSE))
 		log_line(LOG_INFO, "  %6.1fs  %-8s %s%s%s%s", seconds, word, p->task,
 		         p->changed.n ? "  (" : "", p->changed.n ? p->changed.p : "",
@@ -84,6 +90,14 @@ void progress_end(struct progress *p)
 	p->role = "";
 }
 
+static void still_at_it(void *ctx)
+{
+	struct progress *p = ctx;
+
+	log_line(LOG_INFO, "  %6.1fs  running  %s", (double)(loop_now() - p->began) / 1000, p->task);
+	loop_timer_set(p->r->loop, &p->named_timer, NAMED_AGAIN_MS);
+}
+
 static void on_task(void *ctx, const char *kind, const char *role, const char *name, struct origin at)
 {
 	struct progress *p = ctx;
@@ -101,6 +115,9 @@ static void on_task(void *ctx, const char *kind, const char *role, const char *n
 	buf_free(&line);
 	p->open = true;
 	p->began = loop_now();
+	p->named_timer.fn = still_at_it;
+	p->named_timer.ctx = p;
+	loop_timer_set(p->r->loop, &p->named_timer, NAMED_AFTER_MS);
 }
 
 /* A machine's short name: what is common to all of the app is left out. */
