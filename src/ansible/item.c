@@ -148,12 +148,14 @@ static bool merge_environment(struct item_run *r, struct err *err)
 static bool take_keywords(struct item_run *r, struct err *err)
 {
 	struct engine *e = r->t->e;
-	double n;
+	double n, poll;
 	if (!scope_bool(&r->s, kw_of(r, KW_CHECK_MODE), e->opts->check, &r->check, err) ||
 	    !scope_bool(&r->s, kw_of(r, KW_DIFF), e->opts->diff, &r->diff, err) ||
 	    !scope_number(&r->s, kw_of(r, KW_TIMEOUT), 0, &r->timeout, err) ||
-	    !scope_number(&r->s, kw_of(r, KW_ASYNC), 0, &n, err) || !merge_environment(r, err))
+	    !scope_number(&r->s, kw_of(r, KW_ASYNC), 0, &n, err) ||
+	    !scope_number(&r->s, kw_of(r, KW_POLL), 15, &poll, err) || !merge_environment(r, err))
 		return false;
+	r->background = n > 0 && poll == 0;
 	if (n > 0 && (r->timeout <= 0 || n < r->timeout))
 		r->timeout = n;
 	return connection_become(&r->s, &r->become, &r->become_user, err);
@@ -417,6 +419,23 @@ static void mark_unsafe(struct item_run *r)
 		r->result = val_mark_unsafe(r->a, r->result);
 }
 
+/* poll: 0. The task has run to its end, which async_status will tell; until then it counts as started. */
+static void to_background(struct item_run *r)
+{
+	struct engine *e = r->t->e;
+	struct val *m = act_result(r, true);
+	const char *jid = arena_printf(e->a, "j%012u.%zu", ++e->next_seq, r->t->hr->host->index);
+	if (!val_get(r->result, "failed"))
+		val_set(r->result, "failed", val_bool(rc_failed(r->result)));
+	val_set(e->async_jobs, jid, val_copy(e->a, r->result));
+	val_set(m, "failed", val_bool(false));
+	val_set(m, "started", val_int(r->a, 1));
+	val_set(m, "finished", val_int(r->a, 0));
+	val_set(m, "ansible_job_id", val_strz(r->a, jid));
+	val_set(m, "results_file", val_strf(r->a, "/root/.ansible_async/%s", jid));
+	r->result = m;
+}
+
 /* The action or module is done with: what does it amount to, and is there another attempt? */
 static void conclude(struct item_run *r)
 {
@@ -427,6 +446,8 @@ static void conclude(struct item_run *r)
 		return;
 	}
 	mark_unsafe(r);
+	if (r->background)
+		to_background(r);
 	if (!val_get(r->result, "failed"))
 		val_set(r->result, "failed", val_bool(rc_failed(r->result)));
 	if (!val_get(r->result, "changed"))

@@ -42,6 +42,7 @@ struct item_run {
 	struct val *env;   /* task environment, a map */
 	struct val *blobs; /* sha256 -> content, for what the host asks */
 	double timeout;
+	bool background; /* async with poll: 0 */
 
 	struct link_req req;
 	bool ignore_errors;
