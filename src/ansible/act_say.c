@@ -122,6 +122,13 @@ bool act_pause(struct item_run *r, struct err *err)
 	r->stage = 1;
 	if (prompt && o->out && o->out->note)
 		o->out->note(o->out_ctx, val_text(prompt, r->a).p);
+	if (p->seconds < 1 && (m || s))
+		p->seconds = 1;
+	if (p->seconds > 0 && o->out && o->out->note)
+		o->out->note(o->out_ctx, arena_printf(r->a,
+		                                      "Pausing for %d seconds\n(ctrl+C then 'C' = continue "
+		                                      "early, ctrl+C then 'A' = abort)",
+		                                      (int)p->seconds));
 	/* Nobody is there to press a key: without a time it goes on at once. */
 	act_sleep(r, p->seconds > 0 ? p->seconds : 0);
 	return true;

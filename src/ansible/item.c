@@ -174,7 +174,7 @@ static bool take_attempts(struct item_run *r, struct err *err)
 	return true;
 }
 
-static bool module_defaults(struct item_run *r, struct val *into, struct err *err)
+static bool module_defaults(struct item_run *r, struct val **into, struct err *err)
 {
 	const struct task *t = r->t->task;
 	struct val *all = kw_all(&t->n, r->t->frame, &r->t->e->pr->play->n, KW_MODULE_DEFAULTS, r->a);
@@ -188,8 +188,11 @@ static bool module_defaults(struct item_run *r, struct val *into, struct err *er
 			const char *kdot = memrchr(key.p, '.', key.n);
 			struct str last = kdot ? str_n(kdot + 1, (size_t)(key.p + key.n - kdot - 1)) : key;
 			const struct val *args = val_value_at(m, k);
+			/* An inner mention of the module replaces the outer one whole. */
+			if (str_eqc(last, name))
+				*into = val_map(r->a);
 			for (size_t j = 0; str_eqc(last, name) && val_is_map(args) && j < val_len(args); j++)
-				val_setk(into, val_key_at(args, j), val_value_at(args, j));
+				val_setk(*into, val_key_at(args, j), val_value_at(args, j));
 		}
 	}
 	return true;
@@ -199,7 +202,7 @@ static bool take_args(struct item_run *r, struct err *err)
 {
 	const struct task *t = r->t->task;
 	struct val *args = val_map(r->a), *own, *tmpl;
-	if (!module_defaults(r, args, err))
+	if (!module_defaults(r, &args, err))
 		return false;
 	if (t->args_tmpl) {
 		if (!scope_template(&r->s, t->args_tmpl, &tmpl, err))
@@ -318,6 +321,7 @@ static bool begin(struct item_run *r, struct err *err)
 	}
 	if (!take_delegate(r, err) || !take_keywords(r, err) || !take_attempts(r, err) || !take_args(r, err))
 		return false;
+	r->begun = true;
 	if (t->action && (t->action->kind == ACT_INCLUDE_TASKS || t->action->kind == ACT_INCLUDE_ROLE)) {
 		struct errs es = {0};
 		bool ok = include_check_args(t, &es);

@@ -168,8 +168,10 @@ static void check_fail_percentage(struct wave *w)
 	}
 	for (size_t i = 0; i < pr->n_hosts; i++)
 		failed += pr->hosts[i]->failed || pr->hosts[i]->unreachable;
-	if (failed && (double)failed * 100.0 / (double)pr->n_hosts > pct)
+	if (failed && (double)failed * 100.0 / (double)pr->n_hosts > pct) {
 		fail_all(w, NULL);
+		pr->ended_by_error = true;
+	}
 }
 
 /* ---- includes ----------------------------------------------------------------------------------------- */
@@ -273,6 +275,20 @@ static bool wave_run(struct wave *w, struct err *err)
 	return ok;
 }
 
+/* Those about one host are announced for each. */
+static bool run_meta(struct wave *w, struct err *err)
+{
+	struct str word = val_map_str(w->task->args, "_raw_params", "");
+	bool each = str_eqc(word, "end_host") || str_eqc(word, "noop") || str_eqc(word, "reset_connection");
+	for (size_t i = 0; i < w->n; i++) {
+		if (!w->task->implicit && (each || i == 0))
+			banner(w, banner_name(w));
+		if (!meta_run(w->e, w->task, w->frame, w->hosts + i, 1, err))
+			return false;
+	}
+	return true;
+}
+
 static bool run_batch(struct engine *e, struct err *err)
 {
 	for (;;) {
@@ -283,11 +299,9 @@ static bool run_batch(struct engine *e, struct err *err)
 		}
 		bool ok = true;
 		if (w.task->action && w.task->action->kind == ACT_META) {
-			if (!w.task->implicit)
-				banner(&w, banner_name(&w));
 			for (size_t i = 0; i < w.n; i++)
 				host_run_advance(w.hosts[i]);
-			ok = meta_run(e, w.task, w.frame, w.hosts, w.n, err);
+			ok = run_meta(&w, err);
 		} else {
 			w.once = w.n > 0 && (keyword_bool(&w, KW_RUN_ONCE, false) ||
 			                     (w.task->action && (w.task->action->flags & ACT_ONCE)));

@@ -48,6 +48,7 @@ struct item_run {
 	bool ignore_errors;
 	const char *delegated; /* shown name */
 	bool unreachable;
+	bool begun; /* its condition and parameters could be evaluated */
 };
 
 struct task_run {
@@ -66,7 +67,7 @@ struct task_run {
 	struct item_run **v;
 	size_t n, n_started, n_done;
 	size_t window; /* items under way at once */
-	bool done, no_log, ended_early, ignored;
+	bool done, no_log, ended_early, ignored, aborted;
 	struct val *result;
 	const char *label; /* the task's name, templated */
 	double started;

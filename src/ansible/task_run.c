@@ -314,6 +314,12 @@ static void item_finished(struct task_run *t, struct item_run *r)
 	t->n_done++;
 	if (!t->items)
 		return;
+	/* What cannot be evaluated for one item fails the task, not the item. */
+	if (!r->begun && val_map_bool(r->result, "failed", false)) {
+		t->aborted = true;
+		t->result = r->result;
+		return;
+	}
 	add_item_keys(t, r);
 	bool inclusion = t->inclusions != NULL && val_get(r->result, "include_args");
 	if (break_now(t, r))
@@ -329,7 +335,8 @@ static void finish(struct task_run *t)
 {
 	struct item_run *r = t->n_done ? t->v[0] : NULL;
 	t->done = true;
-	t->result = t->items ? sum(t) : r->result;
+	if (!t->aborted)
+		t->result = t->items ? sum(t) : r->result;
 	bool ignored = false;
 	for (size_t i = 0; i < t->n_done; i++)
 		if (val_map_bool(t->v[i]->result, "failed", false)) {
@@ -340,11 +347,15 @@ static void finish(struct task_run *t)
 	t->ignored = ignored;
 	if (t->inclusions && !val_map_bool(t->result, "failed", false))
 		return;
-	if (t->items) {
+	if (t->items && !t->aborted) {
 		struct item_run sum_of = {.delegated = r ? r->delegated : NULL};
 		show(t, &sum_of, t->result, false, true, ignored);
 	} else {
-		show(t, r, t->result, false, false, ignored);
+		if (t->aborted)
+			r = t->v[t->n_done - 1];
+		struct item_run one = *r;
+		one.label = NULL;
+		show(t, &one, t->result, false, false, ignored);
 	}
 }
 
@@ -379,6 +390,9 @@ void task_run_step(struct task_run *t, bool *progress, double *wake)
 	}
 	for (size_t i = t->n_done; i < t->n_started; i++) {
 		item_run_step(t->v[i], progress, wake);
+		if (t->items && t->v[i]->state == ITEM_DONE && !t->v[i]->begun &&
+		    val_map_bool(t->v[i]->result, "failed", false))
+			t->n = t->n_started = i + 1;
 		if (i == t->n_done && t->v[i]->state == ITEM_DONE) {
 			item_finished(t, t->v[i]);
 			*progress = true;

@@ -101,8 +101,20 @@ static bool compiled(struct engine *e, struct str text, struct origin at, char k
 
 static bool hook_resolve(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err)
 {
-	(void)a;
-	return scope_var(ctx, name, ret, err);
+	struct err why = {0};
+	if (scope_var(ctx, name, ret, &why))
+		return true;
+	/* A variable that needs an undefined one is undefined itself: default() and "is defined" may still
+	 * help. */
+	const char *msg = err_msg(&why);
+	if (strstr(msg, " is undefined") || strstr(msg, " has no attribute ") ||
+	    strstr(msg, " has no element ")) {
+		*ret = val_undef(a, name, arena_printf(a, "%s", msg));
+		err_clear(&why);
+		return true;
+	}
+	err_move(err, &why);
+	return false;
 }
 
 static bool hook_load(void *ctx, struct str name, struct arena *a, struct str *ret_text,

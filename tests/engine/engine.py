@@ -59,7 +59,10 @@ def normalise(text, scratch):
         line = line.replace("(item=(censored due to no_log))", "(item=None)")
         if re.match(r"included: [^/@].* for |\s+\"false_condition\": ", line):  # newer than the recording ansible-core
             continue
-        line = line.rstrip()
+        line = re.sub(r"^(--- before|\+\+\+ after).*", r"\1", line)
+        if line.startswith(("An exception occurred during task execution", "ASYNC ")) or line == "NO MORE HOSTS LEFT ***" == (lines or [""])[0]:
+            continue
+        line = line.replace("AnsibleUnicode", "str").replace("AnsibleUnsafeText", "str").rstrip()
         if not line:
             continue
         if re.match(r"(PLAY|TASK|RUNNING HANDLER|NO MORE)", line):
