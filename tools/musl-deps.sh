@@ -51,7 +51,11 @@ mirror() {
 	local found
 	found=$(sed -nE 's,^(URIs: *|deb +(\[[^]]*\] +)?)(https?://[^ ]+/debian)/?( .*)?$,\3,p' \
 		/etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list 2>/dev/null | head -1 || true)
-	echo "${DEBIAN_MIRROR:-${found:-http://deb.debian.org/debian}}"
+	# Where the machine's own sources are another distribution's: the mirror Debian's bootstrapper defaults to.
+	[ -n "$found" ] || found=$(grep -oEm1 'https?://[a-z0-9.]+/debian\b' "$(command -v mmdebstrap || echo /dev/null)" || true)
+	found=${DEBIAN_MIRROR:-$found}
+	[ -n "$found" ] || { echo "musl-deps: no Debian mirror known: set DEBIAN_MIRROR, or install mmdebstrap" >&2; return 1; }
+	echo "$found"
 }
 
 fetch() { # SUITES: the newest source of every package, checked against Debian's signature
