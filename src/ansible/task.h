@@ -24,10 +24,8 @@ enum item_state {
 struct item_run {
 	struct task_run *t;
 	size_t i;
-	enum item_state state;
 	struct scope s;
 	struct val *item, *label; /* NULL: no loop */
-	unsigned attempt, attempts;
 	double wake, delay, started;
 
 	/* What an action works with. */
@@ -35,19 +33,20 @@ struct item_run {
 	struct val *args;   /* templated, without omitted ones */
 	struct val *answer; /* of the host */
 	struct val *result; /* to be set by the action */
-	int stage;          /* the action's own */
-	void *data;
-	bool check, diff, become;
-	struct str become_user;
-	struct val *env;   /* task environment, a map */
-	struct val *blobs; /* sha256 -> content, for what the host asks */
+	void *data;         /* the action's own, as is stage */
+	struct val *env;    /* task environment, a map */
+	struct val *blobs;  /* sha256 -> content, for what the host asks */
 	double timeout;
-	bool background; /* async with poll: 0 */
-
-	struct link_req req;
-	bool ignore_errors;
+	struct str become_user;
 	const char *delegated; /* shown name */
-	bool unreachable;
+	struct link_req req;
+
+	enum item_state state;
+	unsigned attempt, attempts;
+	int stage;
+	bool check, diff, become;
+	bool background; /* async with poll: 0 */
+	bool ignore_errors, unreachable;
 	bool begun; /* its condition and parameters could be evaluated */
 };
 
