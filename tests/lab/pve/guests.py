@@ -15,6 +15,11 @@ NUMERIC = ("acpi autostart balloon ciupgrade cores cpuunits kvm numa onboot prot
            " vcpus unprivileged swap console tty shares reboot freeze localtime debug").split()
 
 
+def agent_on(conf):
+    first = conf.get("agent", "0").split(",")[0].replace("enabled=", "")
+    return first in ("1", "on", "yes", "true")
+
+
 class Guest:
     def __init__(self, vmid, kind, node):
         self.vmid, self.kind, self.node = vmid, kind, node
@@ -59,13 +64,12 @@ class Guest:
         return self.conf.get("template") == "1"
 
     def running(self, world):
-        """Asks the machine itself: it may have switched itself off."""
-        if self.run is None:
-            return False
-        if self.host and world.hosts.state(self.host) == "stopped":
-            self.run = None
-            return False
-        return True
+        """Asks the machine itself: it may have been switched off, or on, past the API (by the lab's own commands)."""
+        if not self.host or not world.hosts.exists(self.host) or world.hosts.state(self.host) == "stopped":
+            self.run = None if self.host else self.run
+        elif self.run is None:
+            self.run = {"since": time.time(), "conf": dict(self.conf), "agent": agent_on(self.conf)}
+        return self.run is not None
 
     def merged(self):
         """The configuration with pending changes applied."""

@@ -5,6 +5,7 @@ import time
 from . import cloudinit, disks
 from .call import machine
 from .config import apply_stopped
+from .guests import agent_on
 from .errors import TaskError, fail, param_error
 
 SHUTDOWN_SECONDS = 60
@@ -35,11 +36,6 @@ def current(call):
     if up:
         out["pid"] = 20000 + guest.vmid
     return out
-
-
-def agent_on(conf):
-    first = conf.get("agent", "0").split(",")[0].replace("enabled=", "")
-    return first in ("1", "on", "yes", "true")
 
 
 # --- what a worker does; all of these run under the guest's file lock ---------------------------
