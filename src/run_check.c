@@ -79,22 +79,45 @@ static void check_strength(struct errs *errs, const char *name, struct str value
 	}
 }
 
-static void check_option(const struct run *r, const struct val *spec, struct buf *missing, struct errs *errs)
+static bool is_set(const struct val *spec, const char *key)
+{
+	const struct val *v = val_get(spec, key);
+
+	return v && val_to_bool(v);
+}
+
+/* An option that comes from the environment. */
+static void check_secret(const struct run *r, const struct val *spec, const char *name, struct buf *missing,
+                         struct errs *errs)
+{
+	const char *value = run_secret(r, name);
+
+	if (!value && is_set(spec, "required"))
+		add_name(missing, str_c(name));
+	if (value && is_set(spec, "no_log"))
+		check_strength(errs, name, str_trim(str_c(value)));
+}
+
+/* An option that somebody has to give a value. */
+static void check_required_option(const struct run *r, const char *role, struct str name, struct errs *errs)
+{
+	if (engine_role_defines(r->engine, role, name))
+		return;
+	struct err *e = errs_add(errs);
+
+	err_set(e, ERR_USER, ORIGIN_NONE, "role %s needs the variable %.*s", role, STR_FMT(name));
+	err_hint(e, "set it in the input ansible_extra_vars, or in the role's defaults");
+}
+
+static void check_option(const struct run *r, const char *role, struct str option, const struct val *spec,
+                         struct buf *missing, struct errs *errs)
 {
 	const char *name = val_is_map(spec) ? val_map_strz(spec, "env", NULL) : NULL;
 
-	if (!name)
-		return;
-	const char *value = run_secret(r, name);
-	const struct val *required_v = val_get(spec, "required"), *no_log = val_get(spec, "no_log");
-
-	if (!value) {
-		if (required_v && val_to_bool(required_v))
-			add_name(missing, str_c(name));
-		return;
-	}
-	if (no_log && val_to_bool(no_log))
-		check_strength(errs, name, str_trim(str_c(value)));
+	if (name)
+		check_secret(r, spec, name, missing, errs);
+	else if (val_is_map(spec) && is_set(spec, "required") && !val_get(spec, "default"))
+		check_required_option(r, role, option, errs);
 }
 
 /* Each role says in its meta/argument_specs.yml what it takes from where ("env"), and what of it is secret.
@@ -102,15 +125,16 @@ static void check_option(const struct run *r, const struct val *spec, struct buf
 static void check_role_secrets(struct run *r, struct buf *missing, struct errs *errs)
 {
 	VAL_EACH (i, r->roles) {
-		const struct val *spec = engine_argument_spec(r->engine, val_get_strz(val_at(r->roles, i)),
-		                                              "main", errs_add(errs));
+		const char *role = val_get_strz(val_at(r->roles, i));
+		const struct val *spec = engine_argument_spec(r->engine, role, "main", errs_add(errs));
 		const struct val *options = spec && val_is_map(spec) ? val_get(spec, "options") : NULL;
 
 		errs_ok(errs);
 		if (!options || !val_is_map(options))
 			continue;
 		MAP_EACH (k, options)
-			check_option(r, val_value_at(options, k), missing, errs);
+			check_option(r, role, val_text(val_key_at(options, k), r->a),
+			             val_value_at(options, k), missing, errs);
 	}
 }
 

@@ -194,6 +194,29 @@ const struct val *engine_argument_spec(struct engine *e, const char *role, const
 	return NULL;
 }
 
+static bool file_defines(struct engine *e, const char *role_dir, const char *sub, struct str name)
+{
+	const char *f = role_file(e->a, fs_join(e->a, role_dir, sub), "main", false);
+	struct err err = {0};
+	struct val *doc;
+	bool ok = f && loader_vars(&e->loader, f, &doc, &err);
+	err_clear(&err); /* the static check has named it */
+	return ok && val_is_map(doc) && val_gets(doc, name);
+}
+
+bool engine_role_defines(struct engine *e, const char *role, struct str name)
+{
+	const char *path = role_find(e, str_c(role), NULL);
+	if (path && (file_defines(e, path, "defaults", name) || file_defines(e, path, "vars", name)))
+		return true;
+	if (e->opts->extra_vars && val_gets(e->opts->extra_vars, name))
+		return true;
+	for (size_t i = 0; i < e->inv->n_hosts; i++)
+		if (val_gets(host_inventory_vars(e->inv, e->inv->hosts[i]), name))
+			return true;
+	return false;
+}
+
 const struct engine_stats *engine_host_stats(const struct engine *e, const char *host)
 {
 	const struct host *h = inventory_host(e->inv, str_c(host));

@@ -103,6 +103,9 @@ bool engine_has_verb(struct engine *e, const char *role, const char *verb);
 /* The role's meta/argument_specs of entry point VERB ({options: ..., description ...}) or NULL. */
 const struct val *engine_argument_spec(struct engine *e, const char *role, const char *verb, struct err *err);
 
+/* Whether NAME has a value before ROLE runs: by its defaults or vars, the extra vars, or the inventory. */
+bool engine_role_defines(struct engine *e, const char *role, struct str name);
+
 /* After a run. */
 const struct engine_stats *engine_host_stats(const struct engine *e, const char *host);
 /* Whether any host failed or was unreachable. */
