@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from e2e import Case, lab, run, ssh, writes
+from e2e import LAB, Case, lab, run, ssh, writes
 
 SHOP = {"app_name": "shop", "environment": "stage2", "vlan_tag": "10", "cpu_cores": "1", "ram_mb": "512",
         "disk_gb": "12", "ansible_roles": "hello"}
@@ -16,9 +16,9 @@ FIVE["web2"].update({"cpu_cores": "4", "ram_mb": 1024, "disk_gb": "15G"})
 
 
 def guests():
-    text = lab("exec", "--", "sh", "-c", "curl -sS --cacert $NANTE_LAB_CA_FILE"
+    text = lab("exec", "--", "sh", "-c", "eval \"$($0 env)\"; curl -sS --cacert $NANTE_LAB_CA_FILE"
                " -H \"Authorization: PVEAPIToken=$PROXMOX_API_TOKEN_ID=$PROXMOX_API_TOKEN_SECRET\""
-               " $PROXMOX_API_URL/cluster/resources?type=vm")
+               " $PROXMOX_API_URL/cluster/resources?type=vm", LAB)
     return {g["name"]: g for g in json.loads(text)["data"] if g.get("name") and not g.get("template")}
 
 
@@ -68,7 +68,11 @@ class Shapes(Case):
     def test_3_machines_leave_only_when_the_run_says_so(self):
         four = {key: value for key, value in FIVE.items() if key != "web5"}
         inputs = {**SHOP, "instances": json.dumps(four)}
-        self.good(run(inputs, self.workspace))
+        asked = len(writes())
+        done = run(inputs, self.workspace)
+        self.assertEqual(done.code, 2, done.log[-2000:])
+        self.assertIn("no longer names shop-stage2-web5", done.log)
+        self.assertEqual(writes()[asked:], [])
         self.assertEqual(ssh("shop-stage2-web5", "hostname"), "shop-stage2-web5")
         self.good(run({**inputs, "allow_destroy": "true"}, self.workspace), changed="true")
         self.wait_until("web5 gone", lambda: "shop-stage2-web5" not in guests(), 30)
