@@ -1,6 +1,7 @@
 /*
  * nante doc - what this build knows, said by the tables it works with.
  */
+#include "ansible/scope.h"
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/suggest.h"
@@ -109,6 +110,25 @@ static void list_tests(struct suggest *near)
 	list_functions('t', near);
 }
 
+static bool doc_lookup(const char *name)
+{
+	const struct lookup *l = lookup_find(str_c(name));
+
+	if (l)
+		log_line(LOG_INFO, "lookup %s - %s", l->name, l->doc);
+	return l != NULL;
+}
+
+static void list_lookups(struct suggest *near)
+{
+	for (const struct lookup *l = lookup_table; l->name; l++) {
+		if (near)
+			suggest_offer(near, l->name);
+		else
+			log_line(LOG_INFO, "  %-22s %s", l->name, l->doc);
+	}
+}
+
 static void show_input(const struct input *in)
 {
 	log_line(LOG_INFO, "  %-20s %-8s %-14s %s", in->name, input_type_name(in->type),
@@ -143,9 +163,8 @@ static const struct {
 	bool (*show)(const char *name);
 	void (*list)(struct suggest *near);
 } kinds[] = {
-        {"module", doc_module, list_modules},
-        {"filter", doc_filter, list_filters},
-        {"test", doc_test, list_tests},
+        {"module", doc_module, list_modules}, {"filter", doc_filter, list_filters},
+        {"test", doc_test, list_tests},       {"lookup", doc_lookup, list_lookups},
         {"input", doc_input, list_inputs},
 };
 

@@ -25,7 +25,7 @@ static int cmd_help(int argc, char **argv);
 /* A command is one row. */
 static const struct command commands[] = {
         {"agent", "", NULL, cmd_agent},
-        {"doc", "[module|filter|test|input [NAME]]", "what this build knows", cmd_doc},
+        {"doc", "[module|filter|test|lookup|input [NAME]]", "what this build knows", cmd_doc},
         {"help", "", "this list", cmd_help},
         {"lint", "PATH...", "check roles and playbooks without touching a host", cmd_lint},
         {"play", "PLAYBOOK -i INVENTORY ...", "run a playbook: ansible-playbook's flags and recap", cmd_play},

@@ -391,7 +391,6 @@ void pve_op_start(struct pve *p, struct pve_op *op)
 	bool in_body = strcmp(op->method, "POST") == 0 || strcmp(op->method, "PUT") == 0;
 
 	op->p = p;
-	op->first_at = loop_now();
 	op->body = in_body ? query : NULL;
 	/* DELETE refuses a body: its parameters go where GET's go. */
 	op->url = arena_printf(op->a, "%s%s%s%s", p->base, op->path, !in_body && *query ? "?" : "",

@@ -60,7 +60,7 @@ struct pve_op {
 	struct loop_timer timer;
 	void (*on_timer)(struct pve_op *op);
 	const char *url, *body, *upid;
-	int64_t sent_at, first_at, retry_from;
+	int64_t retry_from;
 	int64_t sent_epoch;
 	unsigned tries, polls;
 };
