@@ -4,6 +4,7 @@
 #   make static     build/static/nante    the product (static-pie, musl, stripped)
 #   make asan       build/asan/nante      AddressSanitizer + UBSan
 #   make test       tests/run             (make test ARGS="unit jinja" for a part)
+#   make soak       tests/soak/run        (hours; make soak ARGS=Requests for a part)
 #   make V=1        show the commands
 
 .DEFAULT_GOAL := all
@@ -21,7 +22,7 @@ STD   := -std=c17 -D_GNU_SOURCE -Isrc
 # A row of a table may end where its zeros begin.
 WARN  := -Wall -Wextra -Wpedantic -Wconversion -Wno-missing-field-initializers -Werror
 FLAGS := $(STD) $(WARN) -fno-strict-aliasing -fstack-protector-strong -g $(CFLAGS)
-LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
+LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lcrypt -lm
 PKGINC = $(shell pkg-config --cflags $(PKGS))
 
 # What `git describe` says changes with every commit; only what shows it may be built again.
@@ -33,7 +34,7 @@ define variant
 $(1)_OBJ := $$(SRC:src/%.c=$(2)/obj/%.o)
 $(2)/obj/%.o: src/%.c
 	$(Q)mkdir -p $$(@D)
-	$(SHOW) "CC  $$@"; $(3) $(4) $$(VERSION_FLAG) -MMD -MP -c -o $$@ $$<
+	$(SHOW) "CC  $$@"; $(3) $(4) $$(VERSION_FLAG) $$(SMALL) -MMD -MP -c -o $$@ $$<
 $(VERSIONED:src/%.c=$(2)/obj/%.o): VERSION_FLAG = -DNANTE_VERSION='"$$(VERSION)"'
 $(VERSIONED:src/%.c=$(2)/obj/%.o): build/version
 $(2)/nante: $$($(1)_OBJ)
@@ -42,8 +43,12 @@ $(2)/nante: $$($(1)_OBJ)
 endef
 
 DEPS   := $(CACHE)/musl-$(ARCH)-$(shell sha256sum tools/musl-deps.sh | cut -c1-12)
-STATIC := -ffunction-sections -fdata-sections -fPIE
+# Nothing unwinds a stack here: its tables would be a tenth of the program.
+STATIC := -ffunction-sections -fdata-sections -fPIE -fno-unwind-tables -fno-asynchronous-unwind-tables
 SLINK  := -static-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,stack-size=1048576,-z,pack-relative-relocs
+# What waits for the system or the network, not for the processor: small is what counts there.
+$(foreach d,modules proxmox model doppler github,build/static/obj/$(d)/%.o): SMALL = -Os
+$(patsubst src/%.c,build/static/obj/%.o,$(wildcard src/*.c)): SMALL = -Os
 ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 $(eval $(call variant,DEV,build,$$(CC),$$(FLAGS) -O2 $$(PKGINC),$$(LIBS),))
@@ -71,27 +76,38 @@ build/unit/%: tests/unit/%.c build/unit/libnante.a
 	$(SHOW) "CC  $@"; $(CC) $(FLAGS) -O1 $(ASAN) $(PKGINC) -Itests/unit -MMD -MP -MF $@.d -o $@ $< build/unit/libnante.a $(LIBS) -lcmocka
 -include $(UNIT:=.d)
 
+# The same without sanitizers, for valgrind.
+PLAIN     := $(patsubst %,build/plain/test_%,base yaml model proto)
+build/plain/libnante.a: $(call LIBRARY_OF,build,$(DEV_OBJ))
+	$(Q)mkdir -p $(@D); rm -f $@; ar rcs $@ $^
+build/plain/%: tests/unit/%.c build/plain/libnante.a
+	$(SHOW) "CC  $@"; $(CC) $(FLAGS) -O1 $(PKGINC) -Itests/unit -o $@ $< build/plain/libnante.a $(LIBS) -lcmocka
+
 # ---- fuzzers: every tests/fuzz/fuzz_X.c is a libFuzzer target over the whole library
 
 build/fuzz/libnante.a: $(call LIBRARY_OF,build/fuzz,$(FUZZ_OBJ))
 	$(Q)mkdir -p $(@D); rm -f $@; ar rcs $@ $^
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libnante.a
-	$(SHOW) "CC  $@"; clang $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(PKGINC) -o $@ $< build/fuzz/libnante.a $(LIBS)
+	$(SHOW) "CC  $@"; clang $(FLAGS) -Itests/fuzz -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(PKGINC) -o $@ $< build/fuzz/libnante.a $(LIBS)
 
-.PHONY: all static asan deps unit test demo lab lab-down lint fuzz bench image format clean
+.PHONY: all static asan deps unit plain test soak demo lab lab-down lint fuzz bench oracle image format clean
 all: $(if $(wildcard src/main.c),build/nante,$(DEV_OBJ))
 static: build/static/nante
 asan: build/asan/nante
 deps: $(DEPS)/.done
 unit: $(UNIT)
+plain: $(PLAIN)
 
 test:;     $(Q)tests/run $(ARGS)
+soak: static; $(Q)tests/soak/run $(ARGS)
 demo:;     $(Q)tests/demo $(ARGS)
 lab:;      $(Q)tests/lab/lab up $(ARGS)
 lab-down:; $(Q)tests/lab/lab down $(ARGS)
 lint:;     $(Q)tests/lint/run $(ARGS)
 fuzz:;     $(Q)tests/fuzz/run $(ARGS)
-bench:;    $(Q)tests/bench/run $(ARGS)
+bench:;    $(Q)tests/bench/run --full $(ARGS)
+# Records what the real ansible-playbook does, the expectations of tests/oracle.
+oracle:;   $(Q)tests/oracle/run --record $(ARGS)
 image:;    $(Q)tests/image $(ARGS)
 format:;   $(Q)clang-format -i $(SRC) $(HDR) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
 clean:;    $(Q)rm -rf build

@@ -11,6 +11,8 @@ int cmd_agent(int argc, char **argv);
 int cmd_doc(int argc, char **argv);
 int cmd_lint(int argc, char **argv);
 int cmd_play(int argc, char **argv);
+/* Prints the flags of play and lint, one a line. */
+void cmd_play_flags(void);
 int cmd_render(int argc, char **argv);
 /* The action: argv[0] names what to do (provision, plan, configure, verify, destroy, ... run). */
 int cmd_action(int argc, char **argv);

@@ -6,6 +6,10 @@
  * with. --repeat N renders N times and shows the last: for benchmarks.
  */
 #include <unistd.h>
+#include "ansible/engine.h"
+#include "ansible/inventory.h"
+#include "ansible/scope.h"
+#include "ansible/templating.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -22,7 +26,9 @@ struct render {
 	const char *template;
 	struct jinja_opts opts;
 	bool expr, ansible, batch;
-	int64_t repeat; /* times to render, for benchmarks */
+	int64_t repeat;        /* times to render, for benchmarks */
+	struct engine *engine; /* of --ansible */
+	struct jinja_env *env;
 };
 
 static bool read_all(int fd, struct buf *out, struct err *err)
@@ -41,6 +47,23 @@ static bool read_all(int fd, struct buf *out, struct err *err)
 		out->n += (size_t)n;
 		out->p[out->n] = 0;
 	}
+}
+
+/* With --ansible: variables may hold templates, and there are lookups; one engine serves a whole batch. */
+struct ansible_scope {
+	struct scope s; /* first: filters and lookups take it for what the hooks' ctx is */
+	struct render *r;
+};
+
+static bool ansible_resolve(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err)
+{
+	struct ansible_scope *as = ctx;
+
+	/* What a run provides (groups, hostvars ...) is not there without one. */
+	if (val_gets(as->r->vars, name))
+		return scope_resolve(&as->s, name, a, ret, err);
+	*ret = str_eqc(name, "omit") ? val_str(a, templating_omit(as->s.e)) : NULL;
+	return true;
 }
 
 static bool render_resolve(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err)
@@ -74,6 +97,39 @@ static bool render_load(void *ctx, struct str name, struct arena *a, struct str 
 	buf_free(&b);
 	*ret_origin = (struct origin){sources_add(r->ss, path, *ret_text), 0};
 	return true;
+}
+
+static bool ansible_load(void *ctx, struct str name, struct arena *a, struct str *ret_text,
+                         struct origin *ret_origin, struct err *err)
+{
+	return render_load(((struct ansible_scope *)ctx)->r, name, a, ret_text, ret_origin, err);
+}
+
+static struct engine *ansible_engine(struct arena *a, struct sources *ss)
+{
+	struct engine_opts *o = ARENA_NEW(a, struct engine_opts);
+
+	o->sources = ss;
+	o->inventory = inventory_new(a, ss);
+	return engine_new(a, o);
+}
+
+static struct jinja_ctx *context(struct render *r, struct arena *a)
+{
+	struct jinja_hooks *hooks = ARENA_NEW(a, struct jinja_hooks);
+	struct ansible_scope *as;
+
+	if (!r->ansible) {
+		*hooks = (struct jinja_hooks){r, render_resolve, NULL, render_load};
+		return jinja_ctx_new(r->env, a, hooks);
+	}
+	as = ARENA_NEW(a, struct ansible_scope);
+	*hooks = (struct jinja_hooks){as, ansible_resolve, scope_is_plain, ansible_load};
+	scope_init(&as->s, r->engine, NULL, NULL, NULL, a);
+	as->s.locals = r->vars;
+	as->s.jinja = jinja_ctx_new(r->env, a, hooks);
+	as->r = r;
+	return as->s.jinja;
 }
 
 static bool add_vars(struct render *r, const char *arg, struct err *err)
@@ -149,23 +205,22 @@ static bool parse_args(struct render *r, int argc, char **argv, struct err *err)
 
 /* The value of TEXT; as the template module does it (VALUE false) or as a variable or an expression gives it.
  */
-static bool evaluate(struct render *r, struct jinja_env *env, struct str text, struct origin at, bool value,
-                     struct val **ret, struct err *err)
+static bool evaluate(struct render *r, struct str text, struct origin at, bool value, struct val **ret,
+                     struct err *err)
 {
-	struct jinja_hooks hooks = {.ctx = r, .resolve = render_resolve, .load = render_load};
-	struct jinja_ctx *c = jinja_ctx_new(env, r->a, &hooks);
+	struct jinja_ctx *c = context(r, r->a);
 	struct jinja_tmpl *t;
 
 	if (r->expr) {
-		if (!jinja_compile_expr(env, r->a, text, at, &t, err))
+		if (!jinja_compile_expr(r->env, r->a, text, at, &t, err))
 			return false;
 		return value ? jinja_eval(t, c, r->a, ret, err) : jinja_render(t, c, r->a, ret, err);
 	}
-	if (!jinja_compile(env, r->a, text, at, &r->opts, &t, err))
+	if (!jinja_compile(r->env, r->a, text, at, &r->opts, &t, err))
 		return false;
 	for (int64_t i = 1; i < r->repeat; i++) {
-		struct arena *once = arena_new(NULL);
-		bool ok = jinja_render(t, jinja_ctx_new(env, once, &hooks), once, ret, err);
+		struct arena *once = arena_new(r->a);
+		bool ok = jinja_render(t, context(r, once), once, ret, err);
 
 		arena_free(once);
 		if (!ok)
@@ -202,7 +257,9 @@ static bool render_one(struct render *r, struct err *err)
 		struct origin at = {sources_add(r->ss, name, text), 0};
 
 		r->dir = from_stdin || r->expr ? "." : fs_dirname(r->a, r->template);
-		ok = evaluate(r, jinja_env_new(r->a, r->ansible), text, at, false, &v, err);
+		r->engine = r->ansible ? ansible_engine(r->a, r->ss) : NULL;
+		r->env = r->ansible ? templating_env(r->engine) : jinja_env_new(r->a, false);
+		ok = evaluate(r, text, at, false, &v, err);
 	}
 	buf_free(&b);
 	if (!ok)
@@ -241,7 +298,6 @@ static void batch_options(struct render *r, const struct val *o)
 
 static bool batch_one(struct render *r, struct str line, struct val **ret, struct err *err)
 {
-	struct jinja_env *env;
 	struct val *q, *o;
 	bool value;
 
@@ -256,27 +312,31 @@ static bool batch_one(struct render *r, struct str line, struct val **ret, struc
 	r->expr = val_map_bool(q, "expr", false);
 	r->ansible = val_map_bool(q, "ansible", false);
 	value = val_map_bool(q, "value", false);
-	env = jinja_env_new(r->a, r->ansible);
+	r->env = r->ansible ? templating_env(r->engine) : jinja_env_new(r->a, false);
 	if (r->ansible && !value)
 		ansible_opts(r);
 	if (r->ansible)
 		r->opts.ansible = true;
 	batch_options(r, o && val_is_map(o) ? o : val_map(r->a));
-	return evaluate(r, env, val_map_str(q, "template", ""), ORIGIN_NONE, value, ret, err);
+	return evaluate(r, val_map_str(q, "template", ""), ORIGIN_NONE, value, ret, err);
 }
 
 static bool render_batch(struct err *err)
 {
 	struct buf in = {0};
 	struct str rest;
+	struct arena *whole;
+	struct engine *engine;
 
 	if (!read_all(STDIN_FILENO, &in, err)) {
 		buf_free(&in);
 		return false;
 	}
+	whole = arena_new(NULL);
+	engine = ansible_engine(whole, sources_new(whole));
 	rest = buf_str(&in);
 	while (rest.n) {
-		struct render r = {.a = arena_new(NULL)};
+		struct render r = {.a = arena_new(NULL), .engine = engine};
 		struct str line = str_split(&rest, '\n');
 		struct err e = {0};
 		struct val *answer = val_map(r.a), *v;
@@ -293,6 +353,7 @@ static bool render_batch(struct err *err)
 		err_clear(&e);
 		arena_free(r.a);
 	}
+	arena_free(whole);
 	buf_free(&in);
 	return true;
 }

@@ -2,6 +2,7 @@
  * nante doc - what this build knows, said by the tables it works with.
  */
 #include "ansible/scope.h"
+#include "ansible/templating.h"
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/suggest.h"
@@ -65,29 +66,47 @@ static void list_modules(struct suggest *near)
 	}
 }
 
+static bool doc_rows(const struct jinja_func *row, const char *what, const char *name)
+{
+	for (; row->name; row++) {
+		if (strcmp(row->name, name) != 0)
+			continue;
+		log_line(LOG_INFO, "%s %s - %s", what, row->name, row->doc ? row->doc : "");
+		return true;
+	}
+	return false;
+}
+
+static void list_rows(const struct jinja_func *row, struct suggest *near)
+{
+	for (; row->name; row++) {
+		if (near)
+			suggest_offer(near, row->name);
+		else
+			log_line(LOG_INFO, "  %-22s %s", row->name, row->doc ? row->doc : "");
+	}
+}
+
+/* Jinja2's and Ansible's tables, then those that need an engine; the same name there wins. */
 static bool doc_function(char kind, const char *what, const char *name)
 {
-	for (const struct jinja_table *t = jinja_tables; t->rows; t++) {
-		for (const struct jinja_func *row = t->rows; t->kind == kind && row->name; row++) {
-			if (strcmp(row->name, name) != 0)
-				continue;
-			log_line(LOG_INFO, "%s %s - %s", what, row->name, row->doc ? row->doc : "");
+	for (const struct jinja_table *t = templating_tables(); t->rows; t++)
+		if (t->kind == kind && doc_rows(t->rows, what, name))
 			return true;
-		}
-	}
+	for (const struct jinja_table *t = jinja_tables; t->rows; t++)
+		if (t->kind == kind && doc_rows(t->rows, what, name))
+			return true;
 	return false;
 }
 
 static void list_functions(char kind, struct suggest *near)
 {
-	for (const struct jinja_table *t = jinja_tables; t->rows; t++) {
-		for (const struct jinja_func *row = t->rows; t->kind == kind && row->name; row++) {
-			if (near)
-				suggest_offer(near, row->name);
-			else
-				log_line(LOG_INFO, "  %-22s %s", row->name, row->doc ? row->doc : "");
-		}
-	}
+	for (const struct jinja_table *t = jinja_tables; t->rows; t++)
+		if (t->kind == kind)
+			list_rows(t->rows, near);
+	for (const struct jinja_table *t = templating_tables(); t->rows; t++)
+		if (t->kind == kind)
+			list_rows(t->rows, near);
 }
 
 static bool doc_filter(const char *name)
@@ -108,6 +127,16 @@ static bool doc_test(const char *name)
 static void list_tests(struct suggest *near)
 {
 	list_functions('t', near);
+}
+
+static bool doc_global(const char *name)
+{
+	return doc_function('g', "global", name);
+}
+
+static void list_globals(struct suggest *near)
+{
+	list_functions('g', near);
 }
 
 static bool doc_lookup(const char *name)
@@ -165,7 +194,7 @@ static const struct {
 } kinds[] = {
         {"module", doc_module, list_modules}, {"filter", doc_filter, list_filters},
         {"test", doc_test, list_tests},       {"lookup", doc_lookup, list_lookups},
-        {"input", doc_input, list_inputs},
+        {"global", doc_global, list_globals}, {"input", doc_input, list_inputs},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
@@ -194,6 +223,6 @@ int cmd_doc(int argc, char **argv)
 	}
 	if (argc < 2)
 		return EXIT_DONE;
-	log_line(LOG_ERROR, "usage: nante doc [module|filter|test|lookup|input [NAME]]");
+	log_line(LOG_ERROR, "usage: nante doc [module|filter|test|lookup|global|input [NAME]]");
 	return EXIT_REFUSED;
 }

@@ -13,17 +13,36 @@ static const char *const class_name[] = {
         [ERR_UNREACHABLE] = "error", [ERR_CANCELLED] = "cancelled", [ERR_BUG] = "internal error",
 };
 
+/* A byte of a character after its first. */
+static bool is_inner(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Of a longer line only what is around the place is shown. */
+#define EXCERPT_MAX 120
+
 static void add_excerpt(const struct source_pos *pos, struct buf *b)
 {
-	unsigned tabs = 0;
+	struct str text = pos->text;
+	size_t at = 0, from = 0;
 
-	for (unsigned i = 0; i + 1 < pos->col && i < pos->text.n; i++)
-		tabs += pos->text.p[i] == '\t';
-	buf_printf(b, "%6u | %.*s\n       | ", pos->line, STR_FMT(pos->text));
-	for (unsigned i = 0; i < tabs; i++)
-		buf_addc(b, '\t');
-	for (unsigned i = tabs + 1; i < pos->col; i++)
-		buf_addc(b, ' ');
+	for (unsigned col = 1; at < text.n && (col < pos->col || is_inner(text.p[at])); at++)
+		col += !is_inner(text.p[at]);
+	if (text.n > EXCERPT_MAX) { /* all of an input may be on one line */
+		from = at > EXCERPT_MAX / 2 ? at - EXCERPT_MAX / 2 : 0;
+		while (from && is_inner(text.p[from]))
+			from--;
+		text = str_n(text.p + from, text.n - from < EXCERPT_MAX ? text.n - from : EXCERPT_MAX);
+		while (text.n && ((unsigned char)text.p[text.n - 1] & 0x80))
+			text.n--;
+	}
+	buf_printf(b, "%6u | %s%.*s%s\n       | %s", pos->line, from ? "..." : "", STR_FMT(text),
+	           from + text.n < pos->text.n ? "..." : "", from ? "   " : "");
+	for (size_t i = from; i < at; i++) {
+		if (!is_inner(pos->text.p[i]))
+			buf_addc(b, pos->text.p[i] == '\t' ? '\t' : ' ');
+	}
 	buf_adds(b, "^\n");
 }
 
@@ -37,6 +56,15 @@ static void annotate(struct gh *gh, enum gh_level level, const struct source_pos
 	gh_annotate(gh, level, NULL, pos ? pos->file : NULL, pos ? pos->line : 0, pos ? pos->col : 0,
 	            buf_str(&b));
 	buf_free(&b);
+}
+
+/* What a machine or a file said may begin a line with ::, which is a command to the runner. */
+static void show(struct gh *gh, struct str text)
+{
+	if (gh)
+		gh_foreign(gh, text);
+	else
+		log_complain(text);
 }
 
 static void add_place(const struct source_pos *pos, struct buf *b)
@@ -66,7 +94,7 @@ void report_err(struct gh *gh, const struct sources *ss, const struct err *err)
 	}
 	if (err->hint)
 		buf_printf(&b, "  help: %s\n", err->hint);
-	log_text(buf_str(&b));
+	show(gh, buf_str(&b));
 	buf_clear(&b);
 	err_text(err, &b);
 	if (err->hint)
@@ -91,7 +119,7 @@ void report_warn(struct gh *gh, const struct sources *ss, struct origin o, const
 	if (at)
 		add_place(&pos, &b);
 	buf_printf(&b, "%s\n", msg);
-	log_text(buf_str(&b));
+	show(gh, buf_str(&b));
 	buf_free(&b);
 	annotate(gh, GH_WARNING, at ? &pos : NULL, str_c(msg));
 }

@@ -4,6 +4,7 @@
 #include "run.h"
 
 #include "base/log.h"
+#include "base/suggest.h"
 #include "cmd.h"
 #include "net/loop.h"
 #include "report.h"
@@ -17,7 +18,7 @@ static const struct {
 	unsigned does;
 } commands[] = {
         {"provision", MACHINES | DO_ROLES | DO_VERIFY},
-        {"plan", DO_OBSERVE},
+        {"plan", DO_OBSERVE | DO_FORESEE},
         {"configure", DO_OBSERVE | DO_ROLES | DO_VERIFY},
         {"verify", DO_OBSERVE | DO_VERIFY},
         {"bootstrap", DO_OBSERVE | DO_ROLES | DO_BASE},
@@ -32,10 +33,11 @@ static const struct {
 	unsigned when; /* any of these; 0: always */
 	bool (*fn)(struct run *r, struct errs *errs);
 } phases[] = {
-        {"Secrets", 0, run_fetch_secrets},    {"Check", 0, run_check},
-        {"Plan", DO_OBSERVE, run_observe},    {"Machines", DO_OBSERVE, run_machines},
-        {"Leave", DO_MACHINES, run_leave},    {"Roles", DO_ROLES, run_roles},
-        {"Verify", DO_VERIFY, run_verify},    {"Operation", DO_VERB, run_verb},
+        {"Secrets", 0, run_fetch_secrets},     {"Check", 0, run_check},
+        {"Plan", DO_OBSERVE, run_observe},     {"Machines", DO_OBSERVE, run_machines},
+        {"Leave", DO_MACHINES, run_leave},     {"Roles", DO_ROLES, run_roles},
+        {"Foresee", DO_FORESEE, run_foresee},  {"Verify", DO_VERIFY, run_verify},
+        {"Restart", DO_MACHINES, run_restart}, {"Operation", DO_VERB, run_verb},
         {"Destroy", DO_DESTROY, run_destroy},
 };
 
@@ -48,9 +50,18 @@ static void note_time(struct run *r, const char *what, int64_t began)
 	r->timings_end = &t->next;
 }
 
+static bool no_verb(struct errs *errs)
+{
+	struct err *e = errs_add(errs);
+
+	err_set(e, ERR_USER, ORIGIN_NONE, "the command run needs to know what: a role and one of its verbs");
+	return err_hint(e, "write run ROLE:VERB, for example run web:restart");
+}
+
 static bool choose_command(struct run *r, struct errs *errs)
 {
 	struct str rest = str_trim(str_c(r->command)), name = str_split(&rest, ' ');
+	struct suggest near = {.name = name};
 	struct err *e;
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
@@ -61,12 +72,15 @@ static bool choose_command(struct run *r, struct errs *errs)
 		if (rest.n && !r->verb)
 			r->verb = str_dup(r->a, str_trim(rest)).p;
 		if ((r->does & DO_VERB) && !(r->verb && strchr(r->verb, ':')))
-			return err_set(errs_add(errs), ERR_USER, ORIGIN_NONE,
-			               "run what? write: run ROLE:VERB");
+			return no_verb(errs);
 		return true;
 	}
 	e = errs_add(errs);
 	err_set(e, ERR_USER, inputs_origin(r->in, "command"), "there is no command '%.*s'", STR_FMT(name));
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		suggest_offer(&near, commands[i].name);
+	if (near.best)
+		return err_hint(e, "did you mean '%s'?", near.best);
 	return err_hint(e, "known are provision, plan, configure, verify, destroy, onboard, bootstrap and "
 	                   "run ROLE:VERB");
 }
@@ -89,7 +103,7 @@ static bool go_through(struct run *r, struct errs *errs)
 }
 
 /* The worst of what happened: unreachable is told apart because trying again may help. */
-static int exit_code(const struct errs *errs)
+static int exit_code(const struct run *r, const struct errs *errs)
 {
 	int code = EXIT_DONE;
 
@@ -101,7 +115,8 @@ static int exit_code(const struct errs *errs)
 		else if (c == EXIT_FAILED)
 			code = c;
 	}
-	return code;
+	/* "Refused" promises that nothing was changed. */
+	return code == EXIT_REFUSED && run_changed(r) ? EXIT_FAILED : code;
 }
 
 /* A cancelled run still has a few seconds: enough to say how far it came. */
@@ -144,7 +159,7 @@ int cmd_action(int argc, char **argv)
 	after_cancel(r, &errs);
 	run_report(r, &errs);
 	report_errs(&r->gh, r->ss, &errs);
-	int code = exit_code(&errs);
+	int code = exit_code(r, &errs);
 
 	errs_clear(&errs);
 	if (r->links)

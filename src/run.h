@@ -15,6 +15,7 @@ struct engine;
 struct engine_output;
 struct inventory;
 struct ssh_links;
+struct ssh_target;
 struct loop;
 
 /* What a command does; run.c's table combines them. */
@@ -26,6 +27,7 @@ enum {
 	DO_BASE = 16,    /* of the roles only base_setup */
 	DO_VERB = 32,    /* one verb of one role */
 	DO_DESTROY = 64,
+	DO_FORESEE = 128, /* say what would be done, and do nothing */
 };
 
 struct timing {
@@ -77,19 +79,50 @@ bool run_check(struct run *r, struct errs *errs);
 bool run_model(struct run *r, struct errs *errs);
 bool run_observe(struct run *r, struct errs *errs);
 bool run_machines(struct run *r, struct errs *errs);
+/* From what and where machines are made: the members template, nodes and storage of *RET. */
+bool run_places(struct run *r, struct pve_apply_opts *ret, struct err *err);
+/* What becomes of machines that instances no longer names. */
+const char *run_leave_note(const struct run *r);
+/* Takes the one item IT through its steps; what it is then is in *RET. */
+bool run_machine(struct run *r, const struct plan_item *it, struct pve_machine *ret, struct errs *errs);
+/* The first contact with machines whose host key nobody tells: part of run_machines(). */
+bool run_contact(struct run *r, struct errs *errs);
 bool run_leave(struct run *r, struct errs *errs);
 bool run_roles(struct run *r, struct errs *errs);
+bool run_foresee(struct run *r, struct errs *errs);
 bool run_verify(struct run *r, struct errs *errs);
+bool run_restart(struct run *r, struct errs *errs);
 bool run_verb(struct run *r, struct errs *errs);
 bool run_destroy(struct run *r, struct errs *errs);
+/* Destroys the guests of the plan's items WHICH says, all that can go. */
+bool run_destroy_these(struct run *r, bool (*which)(const struct plan_item *it), struct errs *errs);
+/* Whether this run wrote anything so far: to Proxmox VE or to a machine. */
+bool run_changed(const struct run *r);
+/* The machine that leads what the roles make, as they said when they verified it; "" when none does. */
+const char *run_leader(const struct run *r);
 /* Outputs and job summary, whatever happened before. */
 void run_report(struct run *r, const struct errs *errs);
 
+/* Tells log and runner to hide the secret NAME; one that cannot be hidden goes to ERRS. The runner's sink
+ * must be report_raw(). */
+void run_hide(struct run *r, struct str name, struct str value, struct errs *errs);
 /* A secret or setting by any of its names ("A|B"), or NULL when none is set. */
 const char *run_secret(const struct run *r, const char *names);
 
+/* Who logs in to machines of TYPE: a container has nobody but root, unless somebody says whom its template
+ * has. */
+const char *run_ssh_user(const struct run *r, enum machine_type type);
+
+/* Keys, and how Proxmox VE is reached: whether they have the form they must have. */
+void run_check_keys(const struct run *r, struct errs *errs);
+
 /* Certificates to trust in addition to the system's. */
 bool run_ca_pem(struct run *r, struct str *ret, struct err *err);
+
+/* Makes r->links, once. */
+bool run_links(struct run *r, struct err *err);
+/* What the inputs say of the way to machine NAME: port, key, host keys, waiting, jump host. */
+void run_target(struct run *r, const char *name, struct ssh_target *t);
 
 /*
  * Makes the engine over the app's machines, and with LEAVING over those that are to go as well, which are

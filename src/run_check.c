@@ -138,51 +138,6 @@ static void check_role_secrets(struct run *r, struct buf *missing, struct errs *
 	}
 }
 
-/* ---- keys ---- */
-
-static bool is_private_key(struct str key)
-{
-	return str_starts(key, "-----BEGIN ") && str_find(key, STR("PRIVATE KEY-----\n"), 0) > 0 &&
-	       str_find(key, STR("-----END "), 0) > 0;
-}
-
-/* TYPE BASE64 [COMMENT] */
-static bool is_public_key(struct str line)
-{
-	struct str type = str_split(&line, ' '), data = str_split(&line, ' ');
-	struct buf raw = {0};
-	bool good = (str_starts(type, "ssh-") || str_starts(type, "ecdsa-") || str_starts(type, "sk-")) &&
-	            data.n && buf_unbase64(&raw, data) && raw.n > 16;
-
-	buf_free(&raw);
-	return good;
-}
-
-static void check_keys(const struct run *r, struct errs *errs)
-{
-	const char *private = run_secret(r, "SSH_PRIVATE_KEY");
-	const char *public = run_secret(r, "SSH_PUBLIC_KEY|ANS_SSH_PUBLIC_KEY");
-	struct str rest = str_trim(str_c(public));
-
-	if (private && !is_private_key(str_trim(str_c(private)))) {
-		struct err *e = errs_add(errs);
-
-		err_set(e, ERR_USER, ORIGIN_NONE, "secret SSH_PRIVATE_KEY is no private key");
-		err_hint(e, "the whole file with its line breaks, from -----BEGIN to -----END");
-	}
-	while (rest.n) {
-		struct str line = str_trim(str_split(&rest, '\n'));
-
-		if (line.n && line.p[0] != '#' && !is_public_key(line)) {
-			struct err *e = errs_add(errs);
-
-			err_set(e, ERR_USER, ORIGIN_NONE, "SSH_PUBLIC_KEY is no public key");
-			err_hint(e, "a line as in id_ed25519.pub: ssh-ed25519 AAAA... comment");
-			return;
-		}
-	}
-}
-
 /* ---- roles ---- */
 
 static void add_role(struct run *r, const char *name)
@@ -224,6 +179,21 @@ static void choose_roles(struct run *r)
 		add_role(r, names[i]);
 }
 
+/* Before a machine is touched, that is. */
+static void check_verb(const struct run *r, struct errs *errs)
+{
+	struct str verb = str_c(r->verb), role = str_split(&verb, ':');
+	const char *name = str_dup(r->a, role).p;
+
+	if (!(r->does & DO_VERB) || !engine_has_role(r->engine, name) ||
+	    engine_has_verb(r->engine, name, str_dup(r->a, verb).p))
+		return;
+	struct err *e = errs_add(errs);
+
+	err_set(e, ERR_USER, ORIGIN_NONE, "role %s has no verb '%.*s'", name, STR_FMT(verb));
+	err_hint(e, "a verb is a file of the role: tasks/%.*s.yml", STR_FMT(verb));
+}
+
 static void check_roles(struct run *r, struct errs *errs)
 {
 	VAL_EACH (i, r->roles) {
@@ -241,6 +211,16 @@ static void check_roles(struct run *r, struct errs *errs)
 }
 
 /* ---- the model ---- */
+
+const char *run_ssh_user(const struct run *r, enum machine_type type)
+{
+	const char *user = inputs_get(r->in, "ssh_user");
+
+	/* The workflow passes its default on: nobody is asked for by that. */
+	if (type == MACHINE_LXC && strcmp(user, input_find(STR("ssh_user"))->dflt) == 0)
+		return "root";
+	return user;
+}
 
 bool run_model(struct run *r, struct errs *errs)
 {
@@ -262,17 +242,10 @@ bool run_model(struct run *r, struct errs *errs)
 	};
 	const char *keys = run_secret(r, "SSH_PUBLIC_KEY|ANS_SSH_PUBLIC_KEY");
 
-	r->plan_opts = (struct plan_opts){inputs_get(r->in, "ssh_user"), keys ? keys : ""};
+	r->plan_opts = (struct plan_opts){inputs_get(r->in, "ssh_user"), keys ? keys : "",
+	                                  inputs_bool(r->in, "allow_restart")};
 	if (!model_read(r->a, r->ss, &m, &r->model, errs))
 		return false;
-	if (r->model.type == MACHINE_LXC && (r->does & DO_OBSERVE)) {
-		err_set(errs_add(errs), ERR_USER, inputs_origin(r->in, "resource_type"),
-		        "containers are not made by this version");
-		return err_hint(
-		        &errs->v[errs->n - 1],
-		        "use resource_type vm, or configure containers that are there with skip_terraform "
-		        "and the command onboard");
-	}
 	return true;
 }
 
@@ -286,8 +259,9 @@ bool run_check(struct run *r, struct errs *errs)
 	errs_ok(errs);
 	choose_roles(r);
 	check_roles(r, errs);
+	check_verb(r, errs);
 	check_required(r, &missing);
-	check_keys(r, errs);
+	run_check_keys(r, errs);
 	check_role_secrets(r, &missing, errs);
 	if (missing.n) {
 		struct err *e = errs_add(errs);

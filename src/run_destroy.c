@@ -6,6 +6,27 @@
 #include "base/log.h"
 #include "net/loop.h"
 
+bool run_destroy_these(struct run *r, bool (*which)(const struct plan_item *it), struct errs *errs)
+{
+	const struct guest **guests = arena_array(r->a, r->plan.n, sizeof(const struct guest *));
+	size_t n = 0, gone;
+
+	for (size_t i = 0; i < r->plan.n; i++) {
+		const struct guest *g = r->plan.items[i].have;
+
+		if (!which(&r->plan.items[i]))
+			continue;
+		guests[n++] = g;
+		log_line(LOG_INFO, "  %6.1fs  %s: destroy (guest %lld on %s)",
+		         (double)(loop_now() - r->began) / 1000, g->name, (long long)g->vmid, g->node);
+	}
+	bool ok = pve_destroy(r->pve, r->a, guests, n, &gone, errs);
+
+	r->destroyed |= gone > 0;
+	log_line(LOG_INFO, "%zu of %zu machines destroyed", gone, n);
+	return ok;
+}
+
 static bool ours(const struct plan_item *it)
 {
 	return it->have &&
@@ -31,19 +52,9 @@ bool run_destroy(struct run *r, struct errs *errs)
 	}
 	gh_group(&r->gh, "Destroy");
 	for (size_t i = 0; i < r->plan.n; i++) {
-		const struct plan_item *it = &r->plan.items[i];
-
-		if (it->have && !ours(it))
-			log_line(LOG_WARN, "  %s carries no mark of ours: left alone", it->have->name);
-		if (!ours(it))
-			continue;
-		log_line(LOG_INFO, "  %6.1fs  %s: destroy (guest %lld on %s)",
-		         (double)(loop_now() - r->began) / 1000, it->have->name, (long long)it->have->vmid,
-		         it->have->node);
-		if (!pve_destroy(r->pve, r->a, it->have, errs_add(errs)))
-			return false;
-		errs_ok(errs);
+		if (r->plan.items[i].have && !ours(&r->plan.items[i]))
+			log_line(LOG_WARN, "  %s carries no mark of ours: left alone",
+			         r->plan.items[i].have->name);
 	}
-	log_line(LOG_INFO, "%zu machines destroyed", n);
-	return true;
+	return run_destroy_these(r, ours, errs);
 }

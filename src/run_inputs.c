@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "github/env.h"
 #include "report.h"
 
@@ -38,6 +39,8 @@ static void read_arguments(struct run *r, int argc, char **argv, bool env_files,
 		bool file = strcmp(argv[i], "--env-file") == 0;
 
 		if ((input || file) && i + 1 == argc) {
+			if (env_files)
+				continue;
 			err_set(errs_add(errs), ERR_USER, ORIGIN_NONE, "%s needs a value", argv[i]);
 		} else if (input || file) {
 			i++;
@@ -57,18 +60,33 @@ static void read_arguments(struct run *r, int argc, char **argv, bool env_files,
 }
 
 /* Every secret is known to the log, and to the runner, before anything else is said. */
-static void mask_secrets(struct run *r)
+static void mask_secrets(struct run *r, struct errs *errs)
 {
 	r->gh.sink = report_raw;
 	MAP_EACH (i, r->env) {
 		const struct val *v = val_value_at(r->env, i);
 
-		if (!val_secret(v))
-			continue;
-		gh_mask(&r->gh, val_get_str(v));
-		log_secret(val_get_str(v));
+		if (val_secret(v))
+			run_hide(r, val_get_str(val_key_at(r->env, i)), val_get_str(v), errs);
 	}
 	r->gh.sink = report_text;
+	env_scrub(environ, r->env);
+}
+
+void run_hide(struct run *r, struct str name, struct str value, struct errs *errs)
+{
+	gh_mask(&r->gh, value);
+	log_secret(value);
+	if (!env_too_short(name, value))
+		return;
+	struct err *e = errs_add(errs);
+
+	err_set(e, ERR_USER, ORIGIN_NONE, "secret %.*s is too short to be hidden in the log: %zu characters",
+	        STR_FMT(name), str_trim(value).n);
+	err_hint(e,
+	         "give it at least %d, better 12 and more; or, if it is no secret, a name that does not say "
+	         "so",
+	         SECRET_MIN);
 }
 
 /* The input "secrets" (toJSON(secrets)) goes beneath what the environment has. */
@@ -92,14 +110,19 @@ bool run_read_inputs(struct run *r, int argc, char **argv, struct errs *errs)
 	gh_files_init(&r->files, &r->gh, r->env);
 	if (env_get(r->env, "RUNNER_DEBUG"))
 		log_open(stdout, LOG_DEBUG);
+	bool misspelt = errs->n > 0; /* a command line that is not understood says nothing about machines */
+
 	inputs_set_env(r->in, r->env, errs);
+	size_t before = errs->n;
+
 	read_arguments(r, argc, argv, false, errs);
+	misspelt |= errs->n > before;
 	read_secrets_input(r, errs);
-	mask_secrets(r);
+	mask_secrets(r, errs);
 	inputs_check(r->in, errs);
 	if (!*r->command)
 		r->command = inputs_get(r->in, "command");
-	if (errs->n)
+	if (errs->n && !misspelt)
 		run_model(r, errs);
 	return errs->n == 0;
 }

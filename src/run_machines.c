@@ -48,7 +48,15 @@ static const char *name_of(const struct plan_item *it)
 	return it->want ? it->want->name : it->have->name;
 }
 
-static void show_item(const struct plan_item *it, struct buf *b)
+const char *run_leave_note(const struct run *r)
+{
+	if (r->does & DO_DESTROY)
+		return "destroyed with its data";
+	return inputs_bool(r->in, "allow_destroy") ? "taken out of what it belongs to, and destroyed"
+	                                           : "provision is refused: it would need allow_destroy";
+}
+
+static void show_item(const struct run *r, const struct plan_item *it, struct buf *b)
 {
 	const char *name = name_of(it);
 
@@ -62,9 +70,13 @@ static void show_item(const struct plan_item *it, struct buf *b)
 	for (size_t i = 0; i < it->n; i++)
 		buf_printf(b, "            %s: %s -> %s%s\n", it->changes[i].what, it->changes[i].from,
 		           it->changes[i].to,
-		           it->changes[i].at_restart ? "  (from the machine's next restart on)" : "");
+		           !it->changes[i].at_restart ? ""
+		           : it->restart              ? "  (with a restart, one machine at a time)"
+		                                      : "  (from the machine's next restart on)");
 	if (it->note)
 		buf_printf(b, "            note: %s\n", it->note);
+	if (it->action == PLAN_LEAVE)
+		buf_printf(b, "            note: %s\n", run_leave_note(r));
 }
 
 static void show_plan(const struct run *r)
@@ -72,24 +84,40 @@ static void show_plan(const struct run *r)
 	struct buf b = {0};
 
 	for (size_t i = 0; i < r->plan.n; i++)
-		show_item(&r->plan.items[i], &b);
+		show_item(r, &r->plan.items[i], &b);
 	buf_printf(&b, "%zu of %zu machines to make or change.\n", plan_writes(&r->plan), r->model.n);
 	log_text(buf_str(&b));
 	buf_free(&b);
+}
+
+/* A typing error in instances must not be able to take everything away. */
+static void check_share(const struct run *r, size_t n, struct errs *errs)
+{
+	for (size_t i = 0; i < r->plan.n; i++) {
+		if (r->plan.items[i].want && r->plan.items[i].have)
+			return;
+	}
+	struct err *e = errs_add(errs);
+
+	err_set(e, ERR_USER, inputs_origin(r->in, "instances"), "all %zu machines there are would leave", n);
+	err_hint(e, "is instances right? a whole app is taken away by the command destroy");
 }
 
 /* Without the word a machine does not go, and the roles must not act as if it had. */
 static bool check_leaving(const struct run *r, struct errs *errs)
 {
 	struct buf names = {0};
+	size_t n = 0;
 
-	if (!(r->does & DO_ROLES) || inputs_bool(r->in, "allow_destroy"))
+	if (!(r->does & DO_ROLES))
 		return true;
 	for (size_t i = 0; i < r->plan.n; i++) {
 		if (r->plan.items[i].action == PLAN_LEAVE)
-			buf_printf(&names, "%s%s", names.n ? ", " : "", r->plan.items[i].have->name);
+			buf_printf(&names, "%s%s", n++ ? ", " : "", r->plan.items[i].have->name);
 	}
-	if (names.n) {
+	if (n && inputs_bool(r->in, "allow_destroy")) {
+		check_share(r, n, errs);
+	} else if (n) {
 		struct err *e = errs_add(errs);
 
 		err_set(e, ERR_USER, inputs_origin(r->in, "instances"),
@@ -99,68 +127,6 @@ static bool check_leaving(const struct run *r, struct errs *errs)
 	}
 	buf_free(&names);
 	return errs->n == 0;
-}
-
-/* A value nobody gave, but that Proxmox VE has under the name it always had, is taken. */
-static const char *or_preferred_node(struct run *r)
-{
-	const char *given = inputs_get(r->in, "proxmox_node"), *prefer = inputs_prefer(r->in, "proxmox_node");
-	struct buf all = {0};
-
-	if (*given)
-		return given;
-	for (size_t i = 0; i < r->world.n_nodes; i++) {
-		if (strcmp(r->world.nodes[i], prefer) == 0) {
-			buf_free(&all);
-			return prefer;
-		}
-		buf_printf(&all, "%s%s", i ? "," : "", r->world.nodes[i]);
-	}
-	const char *z = buf_take(&all, r->a).p;
-
-	buf_free(&all);
-	return z;
-}
-
-static const char *or_preferred_template(struct run *r)
-{
-	const char *given = inputs_get(r->in, "vm_template"), *prefer = inputs_prefer(r->in, "vm_template"),
-	           *only = "";
-	size_t n = 0;
-
-	if (*given)
-		return given;
-	for (size_t i = 0; i < r->world.n_guests; i++) {
-		const struct guest *g = &r->world.guests[i];
-
-		if (!g->is_template || g->type != MACHINE_VM || !g->name)
-			continue;
-		if (strcmp(g->name, prefer) == 0)
-			return prefer;
-		n += strcmp(only, g->name) != 0;
-		only = g->name;
-	}
-	return n == 1 ? only : "";
-}
-
-/* Asked only when something is to be made: on the first node that may get it. */
-static bool or_preferred_storage(struct run *r, const char *nodes, const char **ret, struct err *err)
-{
-	const char *prefer = inputs_prefer(r->in, "proxmox_storage");
-	struct str rest = str_c(nodes);
-	const char *node = str_dup(r->a, str_trim(str_split(&rest, ','))).p;
-	bool there = false, makes = false;
-
-	*ret = inputs_get(r->in, "proxmox_storage");
-	for (size_t i = 0; i < r->plan.n; i++)
-		makes |= r->plan.items[i].action == PLAN_CREATE;
-	if (**ret || !*prefer || !makes || !*node)
-		return true;
-	if (!pve_has_storage(r->pve, r->a, node, prefer, &there, err))
-		return false;
-	if (there)
-		*ret = prefer;
-	return true;
 }
 
 bool run_observe(struct run *r, struct errs *errs)
@@ -210,7 +176,9 @@ static bool all_there(const struct run *r, struct errs *errs)
 		struct err *e = errs_add(errs);
 
 		err_set(e, ERR_USER, it->want->at, "machine %s is not there yet", it->want->name);
-		err_hint(e, "run the command provision");
+		err_hint(e, "run the command provision; a machine that Proxmox VE does not hold takes the "
+		            "command "
+		            "onboard, or skip_terraform");
 	}
 	return errs->n == 0;
 }
@@ -225,26 +193,113 @@ static void leave_as_they_are(struct run *r)
 	}
 }
 
-bool run_machines(struct run *r, struct errs *errs)
+/* What was observed of machines that leave, brought up to date: they stand behind those that are wanted. */
+static void look_again_at_leaving(struct run *r)
 {
-	struct pve_apply_opts o = {
+	size_t n = r->model.n;
+
+	for (size_t i = n; i < r->n_machines; i++) {
+		if (r->machines[i].gone)
+			continue;
+		for (size_t k = 0; k < r->world.n_guests && r->machines[i].booted; k++)
+			if (r->world.guests[k].vmid == r->machines[i].vmid)
+				r->world.guests[k].status = "running";
+		r->plan.items[n] = r->plan.items[i];
+		r->machines[n] = r->machines[i];
+		r->machines[n].item = &r->plan.items[n];
+		n++;
+	}
+	if (n < r->n_machines)
+		r->plan.n = r->n_machines = n;
+}
+
+static bool apply_opts(struct run *r, struct pve_apply_opts *ret, struct err *err)
+{
+	*ret = (struct pve_apply_opts){
 	        .pool = inputs_get(r->in, "pool"),
+	        .nesting = inputs_bool(r->in, "lxc_nesting"),
+	        .privileged = !inputs_bool(r->in, "lxc_unprivileged"),
 	        .plan = &r->plan_opts,
 	        .with_leaving = inputs_bool(r->in, "allow_destroy"),
 	        .ready_timeout_s = (int)inputs_int(r->in, "connect_timeout"),
+	        .ssh_port = *inputs_get(r->in, "ssh_jump_host") ? 0 : (int)inputs_int(r->in, "ssh_port"),
 	        .progress = on_progress,
 	        .warn = on_warn,
 	        .ctx = r,
 	};
+	return run_places(r, ret, err);
+}
+
+bool run_machine(struct run *r, const struct plan_item *it, struct pve_machine *ret, struct errs *errs)
+{
+	struct plan plan = {1, (struct plan_item *)it};
+	struct pve_apply_opts o;
+	struct pve_machine *m = NULL;
 	struct err err = {0};
 
-	if (!r->pve || !(r->does & (DO_MACHINES | DO_ROLES | DO_VERIFY | DO_VERB)))
+	if (!apply_opts(r, &o, &err) || !pve_apply(r->pve, r->a, &r->world, &r->model, &plan, &o, &m, &err))
+		err_move(errs_add(errs), m && err_is(&m->err) ? &m->err : &err);
+	err_clear(&err);
+	if (m)
+		*ret = *m;
+	return errs->n == 0;
+}
+
+/* The roles can be asked what they would do where all machines are there, and run. */
+static bool can_foresee(const struct run *r)
+{
+	for (size_t i = 0; i < r->model.n; i++) {
+		const struct guest *g = r->plan.items[i].have;
+
+		if (!g || r->plan.items[i].action == PLAN_COMPLETE || strcmp(g->status, "running") != 0)
+			return false;
+	}
+	return run_secret(r, "SSH_PRIVATE_KEY") != NULL;
+}
+
+/* Only to read their host keys. */
+static bool reach_as_they_are(struct run *r, struct pve_apply_opts *o, struct errs *errs)
+{
+	struct plan now = {r->model.n, arena_array(r->a, r->model.n, sizeof(*now.items))};
+	struct err err = {0};
+
+	if (!can_foresee(r)) {
+		log_line(LOG_INFO, "What the roles would do shows once all machines are there.");
 		return true;
-	o.nodes = or_preferred_node(r);
-	o.template = or_preferred_template(r);
-	if (!or_preferred_storage(r, o.nodes, &o.storage, errs_add(errs)))
+	}
+	memcpy(now.items, r->plan.items, now.n * sizeof(*now.items));
+	for (size_t i = 0; i < now.n; i++)
+		now.items[i].action = PLAN_UNCHANGED;
+	o->with_leaving = false;
+	if (!pve_apply(r->pve, r->a, &r->world, &r->model, &now, o, &r->machines, &err)) {
+		for (size_t i = 0; i < now.n; i++) {
+			if (err_is(&r->machines[i].err))
+				err_move(errs_add(errs), &r->machines[i].err);
+		}
+		if (err_is(&err))
+			err_move(errs_add(errs), &err);
+		return false;
+	}
+	r->n_machines = now.n;
+	for (size_t i = 0; i < now.n; i++)
+		r->machines[i].item = &r->plan.items[i];
+	return true;
+}
+
+bool run_machines(struct run *r, struct errs *errs)
+{
+	struct pve_apply_opts o;
+	struct err err = {0};
+
+	if (!r->pve || (r->does & DO_DESTROY))
+		return true;
+	if (!apply_opts(r, &o, errs_add(errs)))
 		return false;
 	errs_ok(errs);
+	/* A plan says as well what would be refused. */
+	if (r->does & DO_FORESEE)
+		return pve_preflight(r->pve, r->a, &r->world, &r->model, &r->plan, &o, errs) &&
+		       reach_as_they_are(r, &o, errs);
 	if (!(r->does & DO_MACHINES)) {
 		if (!all_there(r, errs))
 			return false;
@@ -262,5 +317,6 @@ bool run_machines(struct run *r, struct errs *errs)
 		if (err_is(&r->machines[i].err))
 			err_move(errs_add(errs), &r->machines[i].err);
 	}
-	return ok;
+	look_again_at_leaving(r);
+	return ok && run_contact(r, errs);
 }

@@ -35,14 +35,22 @@ static bool machine_changed(const struct run *r, size_t i)
 	return (r->machines && r->machines[i].changed) || (s && s->changed);
 }
 
+/* An id is chosen before anything has it. */
+static bool is_there(const struct pve_machine *m)
+{
+	return m->item->have || m->changed;
+}
+
 /* ---- outputs ---- */
 
 static struct val *vm_ids(const struct run *r)
 {
 	struct val *m = val_map(r->a);
 
-	for (size_t i = 0; r->machines && i < r->model.n; i++)
-		val_set(m, r->model.machines[i].name, val_int(r->a, r->machines[i].vmid));
+	for (size_t i = 0; r->machines && i < r->model.n; i++) {
+		if (is_there(&r->machines[i]))
+			val_set(m, r->model.machines[i].name, val_int(r->a, r->machines[i].vmid));
+	}
 	return m;
 }
 
@@ -64,13 +72,20 @@ static struct val *addresses(const struct run *r)
 	return l;
 }
 
-static struct val *changed(const struct run *r)
+bool run_changed(const struct run *r)
 {
 	bool any = r->destroyed;
 
+	if (r->does & DO_FORESEE)
+		return false;
 	for (size_t i = 0; i < r->model.n; i++)
 		any |= machine_changed(r, i);
-	return val_strz(r->a, any ? "true" : "false");
+	return any;
+}
+
+static struct val *changed(const struct run *r)
+{
+	return val_strz(r->a, run_changed(r) ? "true" : "false");
 }
 
 static struct val *from_stats(const struct run *r, const char *key)
@@ -83,6 +98,13 @@ static struct val *from_stats(const struct run *r, const char *key)
 static struct val *leader(const struct run *r)
 {
 	return from_stats(r, "leader");
+}
+
+const char *run_leader(const struct run *r)
+{
+	const struct val *v = leader(r);
+
+	return v && val_is_str(v) ? val_get_strz(v) : "";
 }
 
 static struct val *dsn(const struct run *r)
@@ -102,7 +124,8 @@ static struct val *whole(const struct run *r)
 		val_set(v, "name", val_strz(r->a, m->name));
 		val_set(v, "address", val_strz(r->a, m->address));
 		if (r->machines) {
-			val_set(v, "id", val_int(r->a, r->machines[i].vmid));
+			if (is_there(&r->machines[i]))
+				val_set(v, "id", val_int(r->a, r->machines[i].vmid));
 			val_set(v, "node", val_strz(r->a, r->machines[i].node));
 			val_set(v, "plan", val_strz(r->a, plan_action_name(r->machines[i].item->action)));
 		}
@@ -178,11 +201,28 @@ static void add_cell(struct buf *b, struct str text, size_t width, char fill)
 	buf_addc(b, ' ');
 }
 
+/* Before the columns are measured: *** is shorter than what it stands for. */
+static void hide_secrets(const struct run *r, const struct val *rows)
+{
+	VAL_EACH (i, rows) {
+		struct val *row = val_at(rows, i);
+
+		VAL_EACH (c, row) {
+			struct buf b = {0};
+
+			log_redact(str_trim(val_get_str(val_at(row, c))), &b);
+			val_set_at(row, c, val_str(r->a, buf_str(&b)));
+			buf_burn(&b);
+		}
+	}
+}
+
 /* ROWS: lists of texts, the first one the heading. */
 static void add_table(const struct run *r, struct buf *b, const struct val *rows)
 {
 	size_t columns = val_len(val_at(rows, 0)), *width = arena_array(r->a, columns, sizeof(*width));
 
+	hide_secrets(r, rows);
 	VAL_EACH (i, rows) {
 		for (size_t c = 0; c < columns; c++) {
 			size_t n = width_of(val_get_str(val_at(val_at(rows, i), c)));
@@ -246,9 +286,16 @@ static void add_results(const struct run *r, struct buf *b)
 		add_table(r, b, rows);
 	}
 	for (size_t i = 0; s && val_is_map(s) && i < val_len(s); i++) {
-		if (val_is_str(val_value_at(s, i)))
-			buf_printf(b, "- **%s**: `%s`\n", val_get_strz(val_key_at(s, i)),
-			           val_get_strz(val_value_at(s, i)));
+		struct str text = val_text(val_value_at(s, i), r->a), rest = str_trim(text);
+
+		if (!val_is_str(val_value_at(s, i)))
+			continue;
+		buf_printf(b, "- **%s**:", val_get_strz(val_key_at(s, i)));
+		while (rest.p) {
+			struct str line = str_split(&rest, '\n');
+
+			buf_printf(b, " `%.*s`\n", STR_FMT(line));
+		}
 	}
 	buf_addc(b, '\n');
 }
@@ -271,7 +318,7 @@ static void add_machines(const struct run *r, struct buf *b)
 		const struct pve_machine *p = r->machines ? &r->machines[i] : NULL;
 
 		val_push(rows, LINE(r, m->name, m->address ? m->address : "",
-		                    p && p->vmid ? arena_printf(r->a, "%lld", (long long)p->vmid) : "",
+		                    p && is_there(p) ? arena_printf(r->a, "%lld", (long long)p->vmid) : "",
 		                    p ? p->node : "", p ? plan_action_name(p->item->action) : "",
 		                    tasks_text(r, stats_of(r, m))));
 	}
@@ -283,7 +330,9 @@ static void add_changes(const struct run *r, struct buf *b)
 {
 	struct val *rows = val_list(r->a);
 
-	val_push(rows, LINE(r, "machine", "what changed"));
+	bool would = r->does & DO_FORESEE;
+
+	val_push(rows, LINE(r, "machine", would ? "what the roles would change" : "what changed"));
 	for (size_t i = 0; r->engine && i < r->model.n; i++) {
 		struct val *did = changes_of(r, r->model.machines[i].name);
 
@@ -295,26 +344,10 @@ static void add_changes(const struct run *r, struct buf *b)
 	}
 	if (val_len(rows) == 1)
 		return;
-	buf_printf(b, "<details><summary>%zu changes</summary>\n\n", val_len(rows) - 1);
+	buf_printf(b, "<details><summary>%zu changes%s</summary>\n\n", val_len(rows) - 1,
+	           would ? " of the roles" : "");
 	add_table(r, b, rows);
 	buf_adds(b, "</details>\n\n");
-}
-
-/* Timings come per host; hosts work side by side, so a task took as long as its slowest. */
-static struct val *by_task(const struct run *r)
-{
-	struct val *all = engine_timings(r->engine), *tasks = val_map(r->a);
-
-	VAL_EACH (i, all) {
-		const struct val *t = val_at(all, i);
-		const char *role = val_map_strz(t, "role", ""), *name = val_map_strz(t, "task", "");
-		const char *key = arena_printf(r->a, "%s%s%s", role, *role ? ": " : "", name);
-		struct val *seconds = val_get(t, "seconds"), *old = val_get(tasks, key);
-
-		if (!old || val_get_float(old) < val_get_float(seconds))
-			val_set(tasks, key, seconds);
-	}
-	return tasks;
 }
 
 /* Names of the slowest, longest first. */
@@ -337,7 +370,8 @@ static struct val *slowest(const struct run *r, const struct val *tasks)
 
 static void add_times(const struct run *r, struct buf *b)
 {
-	struct val *rows = val_list(r->a), *tasks = r->engine ? by_task(r) : val_map(r->a);
+	struct val *rows = val_list(r->a);
+	const struct val *tasks = r->engine ? engine_timings(r->engine) : val_map(r->a);
 	struct val *top = slowest(r, tasks);
 
 	val_push(rows, LINE(r, "where the time went", "seconds"));
@@ -354,32 +388,95 @@ static void add_times(const struct run *r, struct buf *b)
 	buf_adds(b, "</details>\n\n");
 }
 
+/* TEXT as markdown that shows just that, its lines one below the other. */
+static void add_markdown(struct buf *b, struct str text)
+{
+	struct buf clean = {0};
+
+	log_redact(str_trim(text), &clean);
+	for (size_t i = 0; i < clean.n; i++) {
+		if (clean.p[i] == '<')
+			buf_adds(b, "&lt;");
+		else if (clean.p[i] == '\n')
+			buf_adds(b, "<br>");
+		else if (strchr("\\`*_|", clean.p[i]) && clean.p[i])
+			buf_printf(b, "\\%c", clean.p[i]);
+		else
+			buf_addc(b, clean.p[i]);
+	}
+	buf_burn(&clean);
+}
+
 static void add_errors(const struct run *r, struct buf *b, const struct errs *errs)
 {
 	for (size_t i = 0; i < errs->n; i++) {
 		struct source_pos pos;
+		struct buf text = {0};
 
 		buf_adds(b, "- ");
 		if (sources_locate(r->ss, err_origin(&errs->v[i]), &pos))
 			buf_printf(b, "`%s:%u:%u` ", pos.file, pos.line, pos.col);
-		err_text(&errs->v[i], b);
+		err_text(&errs->v[i], &text);
 		if (errs->v[i].hint)
-			buf_printf(b, " - %s", errs->v[i].hint);
+			buf_printf(&text, "\n%s", errs->v[i].hint);
+		add_markdown(b, buf_str(&text));
 		buf_addc(b, '\n');
+		buf_free(&text);
 	}
 	if (errs->n)
 		buf_addc(b, '\n');
 }
 
+/* What provision would do. */
+static void add_plan(const struct run *r, struct buf *b)
+{
+	struct val *rows = val_list(r->a);
+
+	val_push(rows, LINE(r, "machine", "address", "id", "node", "plan", "what differs"));
+	for (size_t i = 0; i < r->plan.n; i++) {
+		const struct plan_item *it = &r->plan.items[i];
+		struct buf what = {0};
+
+		for (size_t k = 0; k < it->n; k++)
+			buf_printf(&what, "%s%s: %s to %s", k ? ", " : "", it->changes[k].what,
+			           it->changes[k].from, it->changes[k].to);
+		if (it->restart)
+			buf_adds(&what, ", with a restart");
+		if (it->note)
+			buf_printf(&what, "%s%s", what.n ? ", " : "", it->note);
+		if (it->action == PLAN_LEAVE)
+			buf_adds(&what, run_leave_note(r));
+		val_push(rows, LINE(r, it->want ? it->want->name : it->have->name,
+		                    it->want ? it->want->address : plan_address(r->a, it->have),
+		                    it->have ? arena_printf(r->a, "%lld", (long long)it->have->vmid) : "",
+		                    it->have ? it->have->node : "", plan_action_name(it->action),
+		                    what.p ? what.p : ""));
+		buf_free(&what);
+	}
+	buf_adds(b, "### plan\n\n");
+	add_table(r, b, rows);
+}
+
 static const char *headline(const struct run *r, const struct errs *errs)
 {
-	if (errs->n && errs->v[0].cls == ERR_USER && !r->roles_ran && !r->machines)
+	if (errs->n && errs->v[0].cls == ERR_USER && !run_changed(r))
 		return "refused, nothing was changed";
 	if (errs->n)
 		return errs->v[errs->n - 1].cls == ERR_CANCELLED ? "cancelled" : "failed";
 	if (r->verified)
 		return "done and verified";
+	if (r->does & DO_FORESEE)
+		return arena_printf(r->a, "%zu of %zu machines to make or change", plan_writes(&r->plan),
+		                    r->model.n);
 	return "done";
+}
+
+/* "shop prod", as far as the inputs told it. */
+static const char *subject(const struct run *r)
+{
+	if (!r->model.app || !r->model.environment)
+		return "nante";
+	return arena_printf(r->a, "%s %s", r->model.app, r->model.environment);
 }
 
 static void write_summary(struct run *r, const struct errs *errs, struct err *err)
@@ -387,10 +484,16 @@ static void write_summary(struct run *r, const struct errs *errs, struct err *er
 	struct buf b = {0};
 	double seconds = (double)(loop_now() - r->began) / 1000;
 
-	buf_printf(&b, "## %s %s: %s (%s, %.1f s)\n\n", r->model.app ? r->model.app : "nante",
-	           r->model.environment ? r->model.environment : "", headline(r, errs), r->command, seconds);
+	/* Without a runner it goes to the terminal, where the errors follow anyway. */
+	if (!r->files.summary && !r->machines && !r->roles_ran)
+		return;
+
+	buf_printf(&b, "## %s: %s (%s, %.1f s)\n\n", subject(r), headline(r, errs), r->command, seconds);
 	add_errors(r, &b, errs);
-	if (!err_is(err) && (r->machines || r->roles_ran)) {
+	if (!err_is(err) && (r->does & DO_FORESEE) && r->plan.n) {
+		add_plan(r, &b);
+		add_changes(r, &b);
+	} else if (!err_is(err) && (r->machines || r->roles_ran)) {
 		add_results(r, &b);
 		add_machines(r, &b);
 		add_changes(r, &b);
@@ -405,14 +508,13 @@ static void show_end(struct run *r, const struct errs *errs)
 {
 	struct buf b = {0};
 
-	if (r->files.summary && (r->machines || r->roles_ran)) {
+	if (r->files.summary && (r->machines || r->roles_ran) && !(r->does & DO_FORESEE)) {
 		buf_addc(&b, '\n');
 		add_results(r, &b);
 		add_machines(r, &b);
-		log_text(buf_str(&b));
+		gh_foreign(&r->gh, buf_str(&b));
 	}
-	log_line(LOG_INFO, "%s %s: %s (%.1f s)", r->model.app ? r->model.app : "nante",
-	         r->model.environment ? r->model.environment : "", headline(r, errs),
+	log_line(LOG_INFO, "%s: %s (%.1f s)", subject(r), headline(r, errs),
 	         (double)(loop_now() - r->began) / 1000);
 	buf_free(&b);
 }
@@ -421,7 +523,7 @@ void run_report(struct run *r, const struct errs *errs)
 {
 	struct err err = {0};
 
-	if (r->machines || r->roles_ran)
+	if ((r->machines || r->roles_ran) && !(r->does & DO_FORESEE))
 		write_outputs(r, &err);
 	write_summary(r, errs, &err);
 	show_end(r, errs);

@@ -4,23 +4,40 @@
 #include "run.h"
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "doppler/doppler.h"
 #include "report.h"
 
 /* Doppler is where the secrets live: a copy in the environment that differs is an old one. */
-static void take(struct run *r, const struct val *secrets)
+static void take(struct run *r, const struct val *secrets, struct errs *errs)
 {
 	r->gh.sink = report_raw;
 	MAP_EACH (i, secrets) {
 		struct val *v = val_value_at(secrets, i);
+		struct str name = val_get_str(val_key_at(secrets, i));
 
-		if (val_secret(v)) {
-			gh_mask(&r->gh, val_get_str(v));
-			log_secret(val_get_str(v));
-		}
-		val_sets(r->env, val_get_str(val_key_at(secrets, i)), v);
+		if (val_secret(v))
+			run_hide(r, name, val_get_str(v), errs);
+		val_sets(r->env, name, v);
 	}
 	r->gh.sink = report_text;
+}
+
+/* Doppler masks all there is unless told otherwise; a version number can hardly be hidden, and is no secret.
+ */
+static void note_shown(const struct val *secrets)
+{
+	struct buf names = {0};
+
+	MAP_EACH (i, secrets) {
+		const struct val *v = val_value_at(secrets, i);
+
+		if (val_secret(v) && str_trim(val_get_str(v)).n < SECRET_MIN && val_len(v))
+			buf_printf(&names, "%s%s", names.n ? ", " : "", val_get_strz(val_key_at(secrets, i)));
+	}
+	if (names.n)
+		log_line(LOG_INFO, "Too short to be hidden in this log, so taken for settings: %s", names.p);
+	buf_free(&names);
 }
 
 /* An input, or the names the environment may have it under. */
@@ -53,7 +70,8 @@ bool run_fetch_secrets(struct run *r, struct errs *errs)
 	    !doppler_fetch(r->loop, r->a, &o, &secrets, &errs->v[errs->n - 1]))
 		return false;
 	errs_ok(errs);
-	take(r, secrets);
+	take(r, secrets, errs);
 	log_line(LOG_INFO, "Secrets: %zu from Doppler", val_len(secrets));
-	return true;
+	note_shown(secrets);
+	return errs->n == 0;
 }

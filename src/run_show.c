@@ -5,6 +5,7 @@
 #include "run.h"
 
 #include "ansible/engine.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "report.h"
@@ -18,8 +19,9 @@ struct progress {
 	char task[256];
 	bool open; /* a task is under way */
 	int64_t began;
-	unsigned count[5];          /* hosts by enum result_kind */
-	struct buf changed, failed; /* names, and what went wrong */
+	unsigned count[5];        /* hosts by enum result_kind */
+	unsigned ignored;         /* of those that failed */
+	struct buf changed, said; /* names; what went wrong, and what debug shows */
 	unsigned named;
 	struct loop_timer named_timer;
 	int64_t line_at; /* when a child's line was last shown */
@@ -30,7 +32,7 @@ static void done(void *p)
 	struct progress *g = p;
 
 	buf_free(&g->changed);
-	buf_free(&g->failed);
+	buf_free(&g->said);
 }
 
 struct progress *progress_new(struct run *r)
@@ -56,10 +58,12 @@ struct progress *progress_new(struct run *r)
 /* "  1.2s  changed  Install the packages   (node1, node2)" */
 static void end_task(struct progress *p)
 {
-	const char *word = p->count[RES_FAILED] || p->count[RES_UNREACHABLE] ? "FAILED"
-	                   : p->count[RES_CHANGED]                           ? "changed"
-	                   : p->count[RES_OK]                                ? "ok"
-	                                                                     : "skipped";
+	unsigned bad = p->count[RES_FAILED] + p->count[RES_UNREACHABLE];
+	const char *word = bad > p->ignored        ? "FAILED"
+	                   : bad                   ? "ignored"
+	                   : p->count[RES_CHANGED] ? "changed"
+	                   : p->count[RES_OK]      ? "ok"
+	                                           : "skipped";
 	double seconds = (double)(loop_now() - p->began) / 1000;
 
 	if (!p->open)
@@ -70,12 +74,12 @@ static void end_task(struct progress *p)
 		log_line(LOG_INFO, "  %6.1fs  %-8s %s%s%s%s", seconds, word, p->task,
 		         p->changed.n ? "  (" : "", p->changed.n ? p->changed.p : "",
 		         p->changed.n ? ")" : "");
-	if (p->failed.n)
-		log_text(buf_str(&p->failed));
+	if (p->said.n)
+		gh_foreign(&p->r->gh, buf_str(&p->said));
 	buf_clear(&p->changed);
-	buf_clear(&p->failed);
+	buf_clear(&p->said);
 	memset(p->count, 0, sizeof(p->count));
-	p->named = 0;
+	p->named = p->ignored = 0;
 }
 
 void progress_phase(struct progress *p, const char *phase)
@@ -128,16 +132,59 @@ static const char *shorten(const struct progress *p, const char *host)
 	return strncmp(host, p->r->model.owner, n) == 0 && host[n] == '-' ? host + n + 1 : host;
 }
 
+/* TEXT with the machine's name before each line; a secret that goes over several is hidden before that. */
+static void add_lines(struct progress *p, const char *host, const char *mark, struct str text)
+{
+	struct buf clean = {0};
+	struct str rest;
+
+	log_redact(text, &clean);
+	rest = str_trim(buf_str(&clean));
+	do {
+		struct str line = str_split(&rest, '\n');
+
+		buf_printf(&p->said, "           %s%s %.*s\n", shorten(p, host), mark, STR_FMT(line));
+		mark = "|";
+	} while (rest.p);
+	buf_burn(&clean);
+}
+
 static void add_failure(struct progress *p, const struct engine_result *res)
 {
 	struct str msg = val_is_map(res->result) ? val_map_str(res->result, "msg", "") : STR("");
 	struct str err = val_is_map(res->result) ? val_map_str(res->result, "stderr", "") : STR("");
 
-	buf_printf(&p->failed, "           %s: %.*s\n", shorten(p, res->host), STR_FMT(msg));
-	while (err.p && err.n && !str_eq(err, msg)) {
-		struct str line = str_split(&err, '\n');
+	add_lines(p, res->host, ":", msg);
+	if (str_trim(err).n && !str_eq(err, msg))
+		add_lines(p, res->host, "|", err);
+}
 
-		buf_printf(&p->failed, "           %s| %.*s\n", shorten(p, res->host), STR_FMT(line));
+static bool is_debug(const struct engine_result *res)
+{
+	const char *dot = strrchr(res->action, '.');
+
+	return strcmp(dot ? dot + 1 : res->action, "debug") == 0;
+}
+
+/* debug is there to be seen: its message, or the variable it names. */
+static void add_debug(struct progress *p, const struct engine_result *res)
+{
+	for (size_t i = 0; val_is_map(res->result) && i < val_len(res->result); i++) {
+		struct str key = val_text(val_key_at(res->result, i), p->r->a);
+		const struct val *v = val_value_at(res->result, i);
+		struct buf b = {0};
+
+		if (str_starts(key, "_ansible") || str_eqc(key, "changed") || str_eqc(key, "failed"))
+			continue;
+		if (!str_eqc(key, "msg"))
+			buf_printf(&b, "%.*s: ", STR_FMT(key));
+		if (val_is_str(v))
+			buf_addstr(&b, val_get_str(v));
+		else
+			json_dump(v, (struct json_style){4, true, false, false}, &b);
+		add_lines(p, res->host, ":", buf_str(&b));
+		buf_burn(&b);
+		return;
 	}
 }
 
@@ -145,8 +192,11 @@ static void on_result(void *ctx, const struct engine_result *res)
 {
 	struct progress *p = ctx;
 
+	if (!res->is_loop && !res->no_log && res->kind == RES_OK && is_debug(res))
+		add_debug(p, res);
 	if (res->is_item)
 		return;
+	p->ignored += res->ignored && (res->kind == RES_FAILED || res->kind == RES_UNREACHABLE);
 	p->count[res->kind]++;
 	if (res->kind == RES_CHANGED && p->named++ < SHOWN_HOSTS)
 		buf_printf(&p->changed, "%s%s", p->changed.n ? ", " : "", shorten(p, res->host));

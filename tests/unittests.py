@@ -45,7 +45,7 @@ class Lines(unittest.TestResult):
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self._bad(subtest, (self.failures + self.errors)[-1][1])
+            self._bad(subtest, self._exc_info_to_string(err, subtest))
 
     def addExpectedFailure(self, test, err):
         super().addExpectedFailure(test, err)

@@ -58,33 +58,47 @@ mirror() {
 	echo "$found"
 }
 
-fetch() { # SUITES: the newest source of every package, checked against Debian's signature
-	local apt=$work/apt keys=/usr/share/keyrings/debian-archive-keyring suite where
+# The newest source of every package that the mirror serves, checked against Debian's signature. An index may
+# name files that its mirror does not hold, or not yet: then the version before, which the suite after trixie may
+# still list (however old that list is: no version above trixie's own is taken from it).
+fetch() {
+	local apt=$work/apt keys=/usr/share/keyrings/debian-archive-keyring where name
 	[ -e "$keys.gpg" ] && keys=$keys.gpg || keys=$keys.pgp
 	rm -rf "$apt"; mkdir -p "$apt"/{conf.d,prefs.d,lists/partial,archives/partial}; : >"$apt/status"
 	where=$(mirror)
-	for suite; do
-		case $suite in
-		*-security) echo "deb-src [signed-by=$keys] $where-security $suite main" ;;
-		*) echo "deb-src [signed-by=$keys] $where $suite main" ;;
-		esac
-	done >"$apt/sources.list"
+	cat >"$apt/sources.list" <<-X
+	deb-src [signed-by=$keys] $where trixie main
+	deb-src [signed-by=$keys check-valid-until=no] $where forky main
+	deb-src [signed-by=$keys] $where-security trixie-security main
+	X
 	cat >"$apt/conf" <<-X
 	Dir::Etc "$apt"; Dir::Etc::sourcelist "$apt/sources.list"; Dir::Etc::sourceparts "-";
 	Dir::Etc::parts "$apt/conf.d"; Dir::Etc::preferencesparts "$apt/prefs.d";
 	Dir::State "$apt"; Dir::State::status "$apt/status"; Dir::Cache "$apt";
 	APT::Sandbox::User "root"; Acquire::Languages "none"; Acquire::Retries "3";
 	X
-	# shellcheck disable=SC2086
-	(
-		export APT_CONFIG=$apt/conf
-		cd "$src" && rm -rf ./* && apt-get -qq update && apt-get -qq source --download-only $SOURCES
-	)
+	export APT_CONFIG=$apt/conf
+	apt-get -qq update || say "some indexes are out of reach"
+	cd "$src" && rm -rf ./* || return 1
+	for name in $SOURCES; do fetch_one "$name" || return 1; done
+}
+
+fetch_one() { # NAME
+	local listed limit version
+	listed=$(apt-cache madison "$1" | awk '$NF == "Sources" { print $3, $6 }' | sort -u)
+	limit=$(echo "$listed" | awk '$2 ~ /^trixie/ { print $1 }' | sort -V | tail -1)
+	[ -n "$limit" ] || { echo "musl-deps: no source of $1 is listed" >&2; return 1; }
+	for version in $(echo "$listed" | cut -d' ' -f1 | sort -Vru); do
+		dpkg --compare-versions "$version" le "$limit" || continue
+		apt-get -qq source --download-only "$1=$version" && return
+		say "$1 $version is listed and not served"
+	done
+	echo "musl-deps: no listed source of $1 can be had" >&2
+	return 1
 }
 
 if [ ! -e "$src/.ok" ]; then
-	# A mirror may lack the security archive's sources; the point release is then what there is.
-	fetch trixie trixie-security 2>"$log/apt" || { say "no trixie-security sources, taking the point release"; fetch trixie; }
+	(fetch) 2>"$log/apt" || { tail -5 "$log/apt" >&2; exit 1; }
 	touch "$src/.ok"
 fi
 
@@ -239,7 +253,12 @@ build_curl() {
 	mkdir -p "$prefix/include/curl"; cp "$(dir curl)"include/curl/*.h "$prefix/include/curl"
 }
 
-for lib in openssl libssh2 jansson libyaml zlib pcre2 xz zstd archive curl; do step $lib; done
+build_unwind() { # nothing unwinds a stack in the product, and the compiler's flags would miss the assembler
+	local lib
+	for lib in "$prefix"/lib/*.a; do "${tool}objcopy" --remove-section=.eh_frame "$lib"; done
+}
+
+for lib in openssl libssh2 jansson libyaml zlib pcre2 xz zstd archive curl unwind; do step $lib; done
 rm -rf "$src" "$build" "$work/apt"
 touch "$prefix/.done"
 say "done: $prefix"

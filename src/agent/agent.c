@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <stdio.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 
 /* Results that may not have reached the controller: the last few. */
 enum { KEPT = 16 };
+/* How long the last task of a run that was cut off may go on: as long as apt waits for its lock, twice. */
+enum { ORPHAN_SECONDS = 600 };
 
 struct kept {
 	uint32_t id;
@@ -17,10 +20,12 @@ struct kept {
 
 struct agent {
 	const struct agent_opts *o;
+	struct arena *a; /* the tasks' arenas hang on it */
 	struct wire w;
 	struct spool spool;
 	struct kept kept[KEPT];
 	size_t next; /* slot for the next result */
+	bool alone;  /* no run that was cut off is still at work here */
 	bool bye;    /* CANCEL was seen: the end is a normal one */
 	bool broken;
 };
@@ -54,19 +59,64 @@ static void agent_hello(struct agent *ag)
 	arena_free(a);
 }
 
+/* What was queued behind a lost link or a CANCEL never begins. */
+static bool may_begin(struct agent *ag)
+{
+	wire_fill(&ag->w, false);
+	return !ag->w.cancelled && !ag->w.told_to_stop && !ag->w.dead;
+}
+
+static void say(struct agent *ag, uint32_t id, enum proto_type type, const char *key, const char *text)
+{
+	struct arena *a = arena_new(NULL);
+	struct val *v = val_map(a);
+	val_set(v, key, val_strz(a, text));
+	if (type == PROTO_RESULT)
+		val_set(v, "failed", val_bool(true));
+	wire_send_val(&ag->w, type, id, v, false);
+	arena_free(a);
+}
+
+/* The run before this one may have died while its last task was at work here: the two must not get in each
+ * other's way. False: the task does not begin. */
+static bool wait_for_orphans(struct agent *ag, uint32_t id)
+{
+	char text[200];
+	pid_t pid, said = 0;
+	for (int tenths = 0; (pid = spool_orphan(&ag->spool)) && may_begin(ag); tenths++) {
+		if (pid != said) {
+			snprintf(text, sizeof(text),
+			         "waiting for the last task of a run that was cut off (process %ld)",
+			         (long)pid);
+			say(ag, id, PROTO_PROGRESS, "line", text);
+			said = pid;
+		}
+		if (tenths >= ORPHAN_SECONDS * 10) {
+			snprintf(text, sizeof(text),
+			         "The last task of a run that was cut off is still at work after %d s (below "
+			         "process %ld). Let it end, or end it, and run again.",
+			         ORPHAN_SECONDS, (long)pid);
+			say(ag, id, PROTO_RESULT, "msg", text);
+			return false;
+		}
+		wire_flush(&ag->w);
+		usleep(100000);
+	}
+	ag->alone = !pid;
+	return ag->alone;
+}
+
 static void on_task(struct agent *ag, const struct wire_frame *f)
 {
-	/* What was queued behind a lost link or a CANCEL never begins. */
-	wire_fill(&ag->w, false);
-	if (ag->w.cancelled || ag->w.told_to_stop || ag->w.dead)
+	if (!may_begin(ag) || (!ag->alone && !wait_for_orphans(ag, f->id)))
 		return;
 	spool_begin(&ag->spool, f->id);
-	struct arena *a = arena_new(NULL);
+	struct arena *a = arena_new(ag->a);
 	struct kept *k = &ag->kept[ag->next++ % KEPT];
 	struct val *result = task_run(&ag->w, f->id, f->payload, ag->o->env, a);
 	k->id = f->id;
 	buf_burn(&k->result);
-	json_dump(result, JSON_STYLE_COMPACT, &k->result);
+	wire_result_json(result, &k->result);
 	wire_send(&ag->w, PROTO_RESULT, f->id, buf_str(&k->result), false);
 	arena_free(a);
 }
@@ -78,7 +128,7 @@ static void on_adopt(struct agent *ag, const struct wire_frame *f)
 	struct err e = {0};
 	struct buf result = {0};
 	enum spool_found found = SPOOL_UNKNOWN;
-	if (json_parse(a, f->payload, 0, &ask, &e) && val_is_map(ask)) {
+	if (json_parse_bytes(a, f->payload, &ask, &e) && val_is_map(ask)) {
 		struct str session = val_map_str(ask, "session", "");
 		int64_t id = val_map_int(ask, "id", 0);
 		/* Its agent may be in the middle of the task: that takes as long as it takes. */
@@ -154,7 +204,7 @@ static int open_signals(void)
 
 int agent_main(const struct agent_opts *o)
 {
-	struct agent ag = {.o = o};
+	struct agent ag = {.o = o, .a = arena_new(NULL)};
 	int signals = open_signals();
 	wire_open(&ag.w, o->in, o->out, signals);
 	spool_open(&ag.spool, o->spool);
@@ -169,6 +219,7 @@ int agent_main(const struct agent_opts *o)
 	 * session. */
 	spool_close(&ag.spool, ag.bye || ag.next == 0);
 	wire_close(&ag.w);
+	arena_free(ag.a);
 	if (signals >= 0)
 		close(signals);
 	return ag.bye && !ag.broken ? 0 : 1;

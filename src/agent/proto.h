@@ -2,9 +2,10 @@
  * proto - the frames between controller and agent, and what the engine asks of a link to a host.
  *
  * A frame: u32 length (big endian, of what follows), u8 type, u32 id (big endian), payload. Payloads are
- * compact JSON except BLOB's, which is a 32-byte sha256 followed by raw bytes. Unknown types and lengths over
- * PROTO_FRAME_MAX are protocol errors. Ids are chosen by the controller, rising from 1; the agent answers
- * with the request's id. Several tasks may be outstanding on a link; the agent runs them in order.
+ * JSON (JSON_STYLE_BYTES) except BLOB's, which is a 32-byte sha256 followed by raw bytes. Unknown types and
+ * lengths over PROTO_FRAME_MAX are protocol errors. Ids are chosen by the controller, rising from 1; the
+ * agent answers with the request's id. Several tasks may be outstanding on a link; the agent runs them in
+ * order.
  */
 #ifndef AGENT_PROTO_H
 #define AGENT_PROTO_H
@@ -12,6 +13,7 @@
 
 #define PROTO_VERSION 1
 #define PROTO_FRAME_MAX ((uint32_t)64 << 20)
+#define PROTO_PAYLOAD_MAX (PROTO_FRAME_MAX - 5) /* the type and the id count as well */
 /* Longer content travels as several BLOB frames, in order; an empty one ends it. */
 #define PROTO_BLOB_CHUNK ((size_t)1 << 20)
 
@@ -35,13 +37,14 @@ enum proto_type {
 /*
  * A PROTO_TASK payload:
  *   module: short name; args: map; check, diff: bools; user: name to run as ("" = the agent's own);
- *   env: map of strings; tmp: remote temporary directory or absent; no_log: bool; verbosity: int;
- *   facts_subset etc. are args of setup; timeout: seconds, 0 none;
- *   content: {sha256, name} of what the controller would send when asked (NEED): the file of copy, template,
- * script and unarchive, with "name" its base name. The args are the user's own, with "content" taken out and
- * "src" left in for the messages; template is sent as copy. A mode "preserve" is the controller's to resolve
- * unless remote_src. A PROTO_RESULT payload is what Ansible would register: changed, failed, msg, rc, stdout,
- * diff, ansible_facts, ...
+ *   env: map of strings; tmp: remote temporary directory or absent; no_log: bool; verbosity: int
+ *   (what is false, "", {} or 0 may be left out);
+ *   facts_subset etc. are args of setup; timeout: seconds, 0 none; background: bool, answer once it has
+ * begun; content: {sha256, name} of what the controller would send when asked (NEED): the file of copy,
+ * template, script and unarchive, with "name" its base name. The args are the user's own, with "content"
+ * taken out and "src" left in for the messages; template is sent as copy. A mode "preserve" is the
+ * controller's to resolve unless remote_src. A PROTO_RESULT payload is what Ansible would register: changed,
+ * failed, msg, rc, stdout, diff, ansible_facts, ...
  */
 
 struct proto_frame {
@@ -50,6 +53,7 @@ struct proto_frame {
 	struct str payload; /* valid until the decoder is fed again */
 };
 
+/* The payload must not be larger than PROTO_PAYLOAD_MAX. */
 void proto_encode(struct buf *out, enum proto_type type, uint32_t id, struct str payload);
 /* Takes one frame off the front of IN when it is whole: 1 with *RET, 0 need more, -1 broken (err set).
  * The payload points into IN: consume proto_frame_size(ret) bytes when done with it. */

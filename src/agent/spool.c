@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,27 +135,71 @@ static bool is_session(struct str s)
 	return s.n == 32;
 }
 
+/* Its input has ended for good: nobody is at the other end any more. Only a pipe can be asked. */
+static bool input_ended(pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%ld/fd/0", (long)pid);
+	struct pollfd p = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .events = POLLIN};
+	bool ended = p.fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLHUP);
+	if (p.fd >= 0)
+		close(p.fd);
+	return ended;
+}
+
+/* The process a session's file names; *LOCKED: it lives. */
+static pid_t session_pid(int fd, bool *locked, int64_t *last)
+{
+	char line[64] = "";
+	int64_t pid = 0;
+	*locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
+	ssize_t n = pread(fd, line, sizeof(line) - 1, 0);
+	struct str rest = str_n(line, n > 0 ? (size_t)n : 0);
+	str_int(str_trim(str_n(rest.p, rest.n < 10 ? rest.n : 10)), &pid);
+	*last = 0;
+	if (rest.n > 10)
+		str_int(str_trim(str_n(rest.p + 10, rest.n - 10)), last);
+	return pid > 1 ? (pid_t)pid : 0;
+}
+
+pid_t spool_orphan(const struct spool *s)
+{
+	DIR *d = s->dir[0] ? opendir(s->dir) : NULL;
+	struct dirent *e;
+	pid_t found = 0;
+	while (d && !found && (e = readdir(d))) {
+		bool locked = false;
+		int64_t last;
+		if (!is_session(str_c(e->d_name)) || strcmp(e->d_name, s->session) == 0)
+			continue;
+		int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		pid_t pid = fd >= 0 ? session_pid(fd, &locked, &last) : 0;
+		if (pid && locked && input_ended(pid))
+			found = pid;
+		if (fd >= 0)
+			close(fd);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
 enum spool_found spool_fetch(struct spool *s, struct str session, uint32_t id, struct buf *ret)
 {
-	char path[512], line[64] = "";
+	char path[512];
 	if (!is_session(session) || !s->dir[0])
 		return SPOOL_UNKNOWN;
 	snprintf(path, sizeof(path), "%s/%.*s", s->dir, STR_FMT(session));
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return SPOOL_UNKNOWN;
-	bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
-	ssize_t n = pread(fd, line, sizeof(line) - 1, 0);
-	int64_t pid = 0, last = 0;
-	struct str rest = str_n(line, n > 0 ? (size_t)n : 0);
-	struct str word = str_n(rest.p, rest.n < 10 ? rest.n : 10);
-	str_int(str_trim(word), &pid);
-	if (rest.n > 10)
-		str_int(str_trim(str_n(rest.p + 10, rest.n - 10)), &last);
-	if (!locked && pid > 1)
-		kill((pid_t)pid, SIGUSR1);
+	bool locked;
+	int64_t last;
+	pid_t pid = session_pid(fd, &locked, &last);
+	if (locked && pid)
+		kill(pid, SIGUSR1);
 	close(fd);
-	if (!locked)
+	if (locked)
 		return SPOOL_BUSY;
 	char file[560];
 	struct err e = {0};

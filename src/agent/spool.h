@@ -4,6 +4,7 @@
  */
 #ifndef AGENT_SPOOL_H
 #define AGENT_SPOOL_H
+#include <sys/types.h>
 #include "base/err.h"
 
 struct spool {
@@ -25,4 +26,7 @@ enum spool_found { SPOOL_RESULT, SPOOL_BUSY, SPOOL_NEVER_BEGAN, SPOOL_DIED, SPOO
 /* Looks for the result of task ID of another SESSION, and takes it. BUSY: its agent still lives (it was told
  * to leave its results); ask again. */
 enum spool_found spool_fetch(struct spool *s, struct str session, uint32_t id, struct buf *ret);
+/* The process of another agent whose controller is gone and that is still at its last task; 0: there is none.
+ */
+pid_t spool_orphan(const struct spool *s);
 #endif

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "agent/job.h"
 #include "agent/task.h"
 #include "base/json.h"
 #include "modules/module.h"
@@ -112,7 +113,7 @@ static struct val *run_here(struct here *h, const struct val *task, const char *
 	return r;
 }
 
-static struct val *failed_result(struct arena *a, const char *msg)
+struct val *task_failed(struct arena *a, const char *msg)
 {
 	struct val *r = val_map(a);
 	val_set(r, "changed", val_bool(false));
@@ -131,7 +132,7 @@ struct child {
 	bool *cancelled; /* shared with the child */
 };
 
-static bool become(struct arena *a, const struct user *u)
+bool task_become(struct arena *a, const struct user *u)
 {
 	gid_t *groups = NULL;
 	size_t n = user_groups(a, u, &groups);
@@ -143,9 +144,8 @@ static bool become(struct arena *a, const struct user *u)
 	return true;
 }
 
-__attribute__((noreturn)) static void child_main(int fd, uint32_t id, const struct val *task,
-                                                 const struct user *u, const char *const *env,
-                                                 bool *cancelled, struct arena *a)
+void task_child(int fd, uint32_t id, const struct val *task, const struct user *u, const char *const *env,
+                bool *cancelled, struct arena *a)
 {
 	struct wire w;
 	struct here h = {&w, id, cancelled};
@@ -154,12 +154,14 @@ __attribute__((noreturn)) static void child_main(int fd, uint32_t id, const stru
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	wire_open(&w, fd, fd, -1);
-	if (u && !become(a, u))
-		result = failed_result(
-		        a, arena_printf(a, "cannot become user %s: %s", u->name, strerror(errno)));
+	if (u && !task_become(a, u))
+		result = task_failed(a,
+		                     arena_printf(a, "cannot become user %s: %s", u->name, strerror(errno)));
 	else
 		result = run_here(&h, task, env, a);
-	wire_send_val(&w, PROTO_RESULT, id, result, false);
+	struct buf b = {0};
+	wire_result_json(result, &b);
+	wire_send(&w, PROTO_RESULT, id, buf_str(&b), false);
 	bool sent = wire_flush(&w);
 	_exit(sent ? 0 : 1);
 }
@@ -171,7 +173,7 @@ static void child_wants(struct child *c, struct wire_frame *f)
 	struct buf data = {0};
 	struct err e = {0};
 	unsigned char sha[32] = {0}; /* the child checks the sum itself */
-	if (json_parse(a, f->payload, 0, &ask, &e) &&
+	if (json_parse_bytes(a, f->payload, &ask, &e) &&
 	    wire_need(c->up, c->id, val_map_str(ask, "sha256", ""), &data, &e))
 		wire_send_blob(&c->down, c->id, sha, buf_str(&data));
 	else
@@ -212,8 +214,8 @@ static struct val *child_tend(struct child *c, int64_t deadline, struct arena *a
 			wire_send(c->up, PROTO_PROGRESS, c->id, f->payload, true);
 		else if (f->type == PROTO_NEED)
 			child_wants(c, f);
-		else if (f->type == PROTO_RESULT && !json_parse(a, f->payload, 0, &result, &e))
-			result = failed_result(a, err_msg(&e));
+		else if (f->type == PROTO_RESULT && !json_parse_bytes(a, f->payload, &result, &e))
+			result = task_failed(a, err_msg(&e));
 		err_clear(&e);
 		wire_frame_free(f);
 	}
@@ -229,23 +231,25 @@ static struct val *run_in_child(struct wire *w, uint32_t id, const struct val *t
 {
 	int pair[2];
 	int64_t limit = val_map_int(task, "timeout", 0);
+	if (limit > INT32_MAX)
+		limit = INT32_MAX;
 	bool *cancelled =
 	        mmap(NULL, sizeof(*cancelled), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (cancelled == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-		return failed_result(a, arena_printf(a, "cannot start a child: %s", strerror(errno)));
+		return task_failed(a, arena_printf(a, "cannot start a child: %s", strerror(errno)));
 	struct child c = {.up = w, .id = id, .cancelled = cancelled};
 	c.pid = fork();
 	if (c.pid == 0) {
 		close(pair[0]);
 		setpgid(0, 0);
-		child_main(pair[1], id, task, u, env, cancelled, a);
+		task_child(pair[1], id, task, u, env, cancelled, a);
 	}
 	int e = errno;
 	close(pair[1]);
 	if (c.pid < 0) {
 		close(pair[0]);
 		munmap(cancelled, sizeof(*cancelled));
-		return failed_result(a, arena_printf(a, "cannot start a child: %s", strerror(e)));
+		return task_failed(a, arena_printf(a, "cannot start a child: %s", strerror(e)));
 	}
 	wire_open(&c.down, pair[0], pair[0], -1);
 	struct val *result = child_tend(&c, limit > 0 ? mod_now_ms() + limit * 1000 + GRACE_MS : 0, a);
@@ -254,12 +258,14 @@ static struct val *run_in_child(struct wire *w, uint32_t id, const struct val *t
 	wire_close(&c.down);
 	close(pair[0]);
 	munmap(cancelled, sizeof(*cancelled));
-	if (!result && limit > 0)
-		result = failed_result(
+	if (!result && limit > 0) {
+		result = task_failed(
 		        a, arena_printf(a, "The task did not finish within %lld seconds and was terminated",
 		                        (long long)limit));
+		val_set(result, "_timed_out", val_bool(true));
+	}
 	if (!result)
-		result = failed_result(a, arena_printf(a, "the module broke (wait status %d)", status));
+		result = task_failed(a, arena_printf(a, "the module broke (wait status %d)", status));
 	return result;
 }
 
@@ -281,17 +287,19 @@ struct val *task_run(struct wire *w, uint32_t id, struct str payload, const char
 {
 	struct val *task = NULL;
 	struct err e = {0};
-	if (!json_parse(a, payload, 0, &task, &e) || !val_is_map(task)) {
-		struct val *r = failed_result(a, arena_printf(a, "the task is no JSON map: %s", err_msg(&e)));
+	if (!json_parse_bytes(a, payload, &task, &e) || !val_is_map(task)) {
+		struct val *r = task_failed(a, arena_printf(a, "the task is no JSON map: %s", err_msg(&e)));
 		err_clear(&e);
 		return r;
 	}
 	bool missing;
 	const struct user *u = other_user(task, a, &missing);
 	if (missing)
-		return failed_result(a, arena_printf(a, "cannot become user %s: there is no such user",
-		                                     val_map_strz(task, "user", "")));
+		return task_failed(a, arena_printf(a, "cannot become user %s: there is no such user",
+		                                   val_map_strz(task, "user", "")));
 	env = env_of_task(a, u ? env_of_user(a, env, u) : env, task);
+	if (val_map_bool(task, "background", false))
+		return job_start(id, task, u, env, a);
 	if (u || val_map_int(task, "timeout", 0) > 0)
 		return run_in_child(w, id, task, u, env, a);
 	struct here h = {w, id, NULL};

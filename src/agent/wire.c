@@ -178,10 +178,29 @@ void wire_send(struct wire *w, enum proto_type type, uint32_t id, struct str pay
 	write_some(w);
 }
 
+void wire_result_json(const struct val *result, struct buf *out)
+{
+	size_t before = out->n;
+	json_dump(result, JSON_STYLE_BYTES, out);
+	if (!out->full && out->n - before <= PROTO_PAYLOAD_MAX)
+		return;
+	struct arena *a = arena_new(NULL);
+	struct val *r = val_map(a);
+	val_set(r, "changed", val_bool(val_map_bool(result, "changed", false)));
+	val_set(r, "failed", val_bool(true));
+	val_set(r, "msg",
+	        val_strf(a, "the task's result is larger than %u MiB: send its output to a file",
+	                 PROTO_FRAME_MAX >> 20));
+	out->n = before;
+	out->full = false;
+	json_dump(r, JSON_STYLE_BYTES, out);
+	arena_free(a);
+}
+
 void wire_send_val(struct wire *w, enum proto_type type, uint32_t id, const struct val *v, bool droppable)
 {
 	struct buf b = {0};
-	json_dump(v, JSON_STYLE_COMPACT, &b);
+	json_dump(v, JSON_STYLE_BYTES, &b);
 	wire_send(w, type, id, buf_str(&b), droppable);
 	buf_burn(&b);
 }
@@ -202,15 +221,15 @@ bool wire_flush(struct wire *w)
 void wire_send_blob(struct wire *w, uint32_t id, const unsigned char sha[32], struct str data)
 {
 	struct buf b = {0};
-	for (size_t at = 0;;) {
-		size_t n = data.n - at < PROTO_BLOB_CHUNK ? data.n - at : PROTO_BLOB_CHUNK;
+	for (;;) {
+		size_t n = data.n < PROTO_BLOB_CHUNK ? data.n : PROTO_BLOB_CHUNK;
 		buf_clear(&b);
 		buf_add(&b, sha, 32);
-		buf_add(&b, data.p + at, n);
+		buf_add(&b, data.p, n);
 		wire_send(w, PROTO_BLOB, id, buf_str(&b), false);
 		if (!n || !wire_flush(w))
 			break;
-		at += n;
+		data = str_from(data, n);
 	}
 	buf_burn(&b);
 }

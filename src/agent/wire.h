@@ -37,6 +37,8 @@ struct wire_frame *wire_wait(struct wire *w, enum proto_type type, uint32_t id);
 /* Waits until something moved on either wire, at most MS. */
 void wire_wait_any(struct wire *a, struct wire *b, int ms);
 void wire_frame_free(struct wire_frame *f);
+/* A task's result as JSON, appended to OUT; one that no frame can hold becomes a failed one that says so. */
+void wire_result_json(const struct val *result, struct buf *out);
 /* Queues a frame and writes what fits. DROPPABLE ones are left out while the link is full. */
 void wire_send(struct wire *w, enum proto_type type, uint32_t id, struct str payload, bool droppable);
 void wire_send_val(struct wire *w, enum proto_type type, uint32_t id, const struct val *v, bool droppable);

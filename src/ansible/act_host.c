@@ -169,25 +169,26 @@ bool act_reboot_done(struct item_run *r, struct err *err)
 	return true;
 }
 
-/* ---- async_status ---------------------------------------------------------------------------------------
+/* ---- synchronize ----------------------------------------------------------------------------------------
  */
 
-bool act_async_status(struct item_run *r, struct err *err)
+/* rsync runs on the host, within it. From the controller it would take rsync and ssh beside nante. */
+bool act_synchronize(struct item_run *r, struct err *err)
 {
-	const struct val *jid = val_get(r->args, "jid");
-	if (!jid)
-		return err_set(err, ERR_USER, r->t->task->n.at, "missing required arguments: jid");
-	struct str id = val_text(jid, r->a);
-	struct val *job = val_gets(r->t->e->async_jobs, id);
-	if (job) {
-		r->result = val_copy(r->a, job);
-	} else {
-		r->result = act_result(r, false);
-		val_set(r->result, "failed", val_bool(true));
-		val_set(r->result, "msg", val_strz(r->a, "could not find job"));
-		val_set(r->result, "started", val_int(r->a, 1));
-	}
-	val_set(r->result, "ansible_job_id", val_str(r->a, id));
-	val_set(r->result, "finished", val_int(r->a, 1));
-	return true;
+	struct val *kind = scope_raw(&r->s, STR("ansible_connection"));
+	struct str text = {0};
+	if (!kind && !connection_var(&r->s, "ansible_connection", &kind, err))
+		return false;
+	if (kind && !scope_text(&r->s, kind, &text, err))
+		return false;
+	bool within = r->s.delegate ? r->s.delegate == r->s.host : str_eqc(text, "local");
+	if (within)
+		return act_submit(r, "synchronize", r->args, err);
+	err_set(err, ERR_USER, r->t->task->n.at,
+	        "synchronize between the controller and a host, or two hosts, is not done: it takes rsync "
+	        "and ssh on the "
+	        "controller");
+	return err_hint(
+	        err, "copy and unarchive send files; delegate_to: \"{{ inventory_hostname }}\" copies within "
+	             "the host");
 }

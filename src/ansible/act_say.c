@@ -7,7 +7,7 @@
 
 bool act_debug(struct item_run *r, struct err *err)
 {
-	struct val *var = val_get(r->args, "var"), *msg = val_get(r->args, "msg"), *v;
+	struct val *var = val_get(r->args, "var"), *msg = val_get(r->args, "msg"), *v = NULL;
 	double level;
 	if (!scope_number(&r->s, val_get(r->args, "verbosity"), 0, &level, err))
 		return false;
@@ -21,27 +21,18 @@ bool act_debug(struct item_run *r, struct err *err)
 	if (var && msg)
 		return err_set(err, ERR_USER, val_origin(var), "'msg' and 'var' are incompatible options");
 	if (!var) {
-		if (!msg)
-			v = val_strz(r->a, "Hello world!");
-		else if (!scope_template(&r->s, msg, &v, err))
-			return false;
-		val_set(r->result, "msg", v);
+		val_set(r->result, "msg", msg ? msg : val_strz(r->a, "Hello world!"));
+	} else if (!val_is_str(var)) {
+		val_set(r->result, val_type_name(var), var);
 	} else {
+		/* Shown as a template would print it: numbers become text, as in Ansible. */
 		struct err why = {0};
-		struct val *t = var;
-		if (val_needs_template(var) && !scope_template(&r->s, var, &t, err))
-			return false;
-		if (!val_is_str(t)) {
-			val_set(r->result, val_type_name(t), t);
-		} else {
-			/* Shown as a template would print it: numbers become text, as in Ansible. */
-			struct str expr = str_trim(val_get_str(t));
-			struct val *tmpl = val_strf(r->a, "{{ %.*s }}", STR_FMT(expr));
-			if (!scope_template(&r->s, tmpl, &v, &why) || val_is_undef(v))
-				v = val_strz(r->a, "VARIABLE IS NOT DEFINED!");
-			err_clear(&why);
-			val_sets(r->result, expr, v);
-		}
+		struct str expr = str_trim(val_get_str(var));
+		struct val *tmpl = val_strf(r->a, "{{ %.*s }}", STR_FMT(expr));
+		if (!scope_template(&r->s, tmpl, &v, &why) || val_is_undef(v))
+			v = val_strz(r->a, "VARIABLE IS NOT DEFINED!");
+		err_clear(&why);
+		val_sets(r->result, expr, v);
 	}
 	val_set(r->result, "changed", val_bool(false));
 	val_set(r->result, "_ansible_verbose_always", val_bool(true));
@@ -120,16 +111,16 @@ bool act_pause(struct item_run *r, struct err *err)
 	p->start = clock_text(r->a);
 	r->data = p;
 	r->stage = 1;
-	if (prompt && o->out && o->out->note)
-		o->out->note(o->out_ctx, val_text(prompt, r->a).p);
 	if (p->seconds < 1 && (m || s))
 		p->seconds = 1;
 	if (p->seconds > 0 && o->out && o->out->note)
-		o->out->note(o->out_ctx, arena_printf(r->a,
-		                                      "Pausing for %d seconds\n(ctrl+C then 'C' = continue "
-		                                      "early, ctrl+C then 'A' = abort)",
-		                                      (int)p->seconds));
-	/* Nobody is there to press a key: without a time it goes on at once. */
+		o->out->note(o->out_ctx, arena_printf(r->a, "Pausing for %d seconds", (int)p->seconds));
+	if (p->seconds > 0 && prompt && o->out && o->out->note)
+		o->out->note(o->out_ctx, "(ctrl+C then 'C' = continue early, ctrl+C then 'A' = abort)");
+	/* Nobody is there to read a prompt or to press a key: without a time it goes on at once. */
+	if (!m && !s)
+		engine_warn(r->t->e, r->t->task->n.at,
+		            "Not waiting for response to prompt as stdin is not interactive");
 	act_sleep(r, p->seconds > 0 ? p->seconds : 0);
 	return true;
 }

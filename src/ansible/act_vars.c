@@ -1,23 +1,13 @@
 /* Actions that set variables, hosts and groups, and the check of a role's arguments. */
 #include "ansible/actions.h"
 #include "ansible/core.h"
+#include "ansible/playbook.h"
 #include "ansible/task.h"
+#include "ansible/vars_files.h"
 #include "base/fs.h"
 #include "jinja/jinja.h"
 #include "modules/spec.h"
-#include <ctype.h>
-#include <dirent.h>
 #include <stdlib.h>
-
-static bool is_identifier(struct str s)
-{
-	if (!s.n || isdigit((unsigned char)s.p[0]))
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (!isalnum((unsigned char)s.p[i]) && s.p[i] != '_')
-			return false;
-	return true;
-}
 
 static bool is_bool_word(struct val *v)
 {
@@ -40,13 +30,13 @@ bool act_set_fact(struct item_run *r, struct err *err)
 			continue;
 		if (val_needs_template(k) && !scope_text(&r->s, k, &name, err))
 			return false;
-		if (!is_identifier(name))
+		if (!variable_name_ok(name))
 			return err_set(
 			        err, ERR_USER, val_origin(k),
 			        "The variable name '%.*s' is not valid. Variables must start with a letter "
 			        "or underscore character, and contain only letters, numbers and underscores.",
 			        STR_FMT(name));
-		val_sets(facts, name, is_bool_word(v) ? val_bool(val_to_bool(v)) : v);
+		val_sets(facts, name, is_bool_word(v) ? val_bool(val_to_bool(v)) : val_no_tuples(r->a, v));
 	}
 	if (!val_len(facts))
 		return err_set(
@@ -68,8 +58,8 @@ bool act_set_stats(struct item_run *r, struct err *err)
 		return err_set(err, ERR_USER, val_origin(data),
 		               "The 'data' option needs to be a dictionary/hash");
 	val_set(stats, "data", data);
-	val_set(stats, "per_host", val_bool(val_map_bool(r->args, "per_host", false)));
-	val_set(stats, "aggregate", val_bool(val_map_bool(r->args, "aggregate", true)));
+	val_set(stats, "per_host", val_bool(act_bool(r, "per_host", false)));
+	val_set(stats, "aggregate", val_bool(act_bool(r, "aggregate", true)));
 	r->result = act_result(r, false);
 	val_set(r->result, "ansible_stats", stats);
 	return true;
@@ -81,7 +71,7 @@ bool act_set_stats(struct item_run *r, struct err *err)
 struct include_vars {
 	struct item_run *r;
 	struct val *vars, *files;
-	int64_t depth;
+	int64_t depth, dirs;
 	struct val *extensions, *ignore;
 	struct str matching;
 	bool ignore_unknown;
@@ -90,9 +80,11 @@ struct include_vars {
 static bool read_one(struct include_vars *iv, const char *path, struct err *err)
 {
 	struct val *v;
-	if (!loader_vars(&iv->r->t->e->loader, path, &v, err))
+	if (!loader_yaml(&iv->r->t->e->loader, path, &v, err))
 		return false;
-	MAP_EACH (i, v)
+	if (!val_is_map(v) && val_truthy(v))
+		return err_set(err, ERR_USER, val_origin(v), "%s must be stored as a dictionary/hash", path);
+	for (size_t i = 0; val_is_map(v) && i < val_len(v); i++)
 		val_setk(iv->vars, val_key_at(v, i), val_value_at(v, i));
 	val_push(iv->files, val_strz(iv->r->a, path));
 	return true;
@@ -107,130 +99,226 @@ static bool has_extension(struct include_vars *iv, const char *name)
 	return false;
 }
 
-static bool is_ignored(struct include_vars *iv, const char *name)
+/* Whether the regular expression is found in NAME. */
+static bool found_in(struct include_vars *iv, struct str regex, const char *name, bool *ret, struct err *err)
 {
-	for (size_t i = 0; iv->ignore && i < val_len(iv->ignore); i++)
-		if (str_eqc(val_text(val_at(iv->ignore, i), iv->r->a), name))
-			return true;
-	return false;
-}
-
-static bool matches(struct include_vars *iv, const char *name)
-{
-	if (!iv->matching.n)
-		return true;
-	struct val *args = val_list(iv->r->a), *ret = NULL;
-	struct err err = {0};
+	struct val *args = val_list(iv->r->a), *v = NULL;
 	val_push(args, val_strz(iv->r->a, name));
-	val_push(args, val_str(iv->r->a, iv->matching));
+	val_push(args, val_str(iv->r->a, regex));
 	const struct jinja_func *f = jinja_env_find(iv->r->t->e->env, 't', STR("search"));
 	struct jinja_call c = {.ctx = iv->r->s.jinja,
 	                       .a = iv->r->a,
 	                       .args = args,
 	                       .kwargs = val_map(iv->r->a),
 	                       .user = f->user};
-	bool ok = f->fn(&c, &ret, &err) && val_truthy(ret);
-	err_clear(&err);
+	bool ok = f->fn(&c, &v, err);
+	*ret = ok && val_truthy(v);
 	return ok;
 }
 
-static int name_cmp(const struct dirent **a, const struct dirent **b)
+static bool is_wanted(struct include_vars *iv, const char *name, bool *ret, struct err *err)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static bool read_dir(struct include_vars *iv, const char *dir, int64_t level, struct err *err)
-{
-	struct dirent **names;
-	int n = scandir(dir, &names, NULL, name_cmp);
-	bool ok = true;
-	if (n < 0)
-		return err_sys(err, ERR_USER, "%s", dir);
-	/* Files of a directory before those below it. */
-	for (int pass = 0; pass < 2; pass++) {
-		for (int i = 0; i < n && ok; i++) {
-			const char *name = names[i]->d_name, *p = fs_join(iv->r->a, dir, name);
-			bool is_dir = fs_is_dir(p);
-			if (name[0] == '.' || is_dir != (pass == 1))
-				continue;
-			if (is_dir) {
-				if (!iv->depth || level < iv->depth)
-					ok = read_dir(iv, p, level + 1, err);
-			} else if (is_ignored(iv, name) || !matches(iv, name)) {
-				continue;
-			} else if (!has_extension(iv, name)) {
-				if (!iv->ignore_unknown)
-					ok = err_set(err, ERR_USER, ORIGIN_NONE,
-					             "%s does not have a valid extension: yaml, yml, json",
-					             p);
-			} else {
-				ok = read_one(iv, p, err);
-			}
-		}
+	bool hit;
+	*ret = true;
+	if (iv->matching.n && !found_in(iv, iv->matching, name, ret, err))
+		return false;
+	for (size_t i = 0; *ret && i < val_len(iv->ignore); i++) {
+		struct str end = val_text(val_at(iv->ignore, i), iv->r->a);
+		if (!found_in(iv, val_get_str(val_strf(iv->r->a, "%.*s$", STR_FMT(end))), name, &hit, err))
+			return false;
+		*ret = !hit;
 	}
-	for (int i = 0; i < n; i++)
-		free(names[i]);
-	free(names);
-	return ok;
+	if (*ret && iv->ignore_unknown)
+		*ret = has_extension(iv, name);
+	return true;
 }
 
-static struct val *word_list(struct arena *a, const char *const *words)
+static bool read_named(struct include_vars *iv, const char *dir, const char *name, struct err *err)
+{
+	const char *path = fs_join(iv->r->a, dir, name);
+	bool wanted;
+	if (!is_wanted(iv, name, &wanted, err))
+		return false;
+	if (!wanted)
+		return true;
+	if (has_extension(iv, name))
+		return read_one(iv, path, err);
+	struct buf b = {0};
+	VAL_EACH (i, iv->extensions) {
+		buf_adds(&b, i ? ", " : "");
+		val_print(val_at(iv->extensions, i), &b);
+	}
+	err_set(err, ERR_USER, ORIGIN_NONE, "%s does not have a valid extension: %s", path, b.p ? b.p : "");
+	buf_free(&b);
+	return false;
+}
+
+/* Files of a directory before those below it; DEPTH is how many directories are looked into. */
+static bool read_dir(struct include_vars *iv, const char *dir, struct err *err)
+{
+	size_t n;
+	char **names = dir_names(iv->r->a, dir, &n);
+	if (iv->depth && iv->dirs++ >= iv->depth)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (!fs_is_dir(fs_join(iv->r->a, dir, names[i])) && !read_named(iv, dir, names[i], err))
+			return false;
+	for (size_t i = 0; i < n; i++) {
+		const char *below = fs_join(iv->r->a, dir, names[i]);
+		if (fs_is_dir(below) && !read_dir(iv, below, err))
+			return false;
+	}
+	return true;
+}
+
+/* A role's directories are in its vars/, others beside the file of the task. */
+static const char *vars_root(struct item_run *r, struct str dir)
+{
+	const struct role *role = r->t->frame ? r->t->frame->role : NULL;
+	const char *z = arena_strndup(r->a, dir.p, dir.n), *base = role ? role->path : "";
+	struct str head = dir;
+	if (*z == '/')
+		return z;
+	if (!role)
+		base = r->t->task->file && *r->t->task->file->dir ? r->t->task->file->dir
+		                                                  : r->t->e->playbook_dir;
+	else if (!str_eqc(str_split(&head, '/'), "vars"))
+		base = fs_join(r->a, base, "vars");
+	return fs_join(r->a, base, z);
+}
+
+static bool include_dir(struct include_vars *iv, struct str dir, struct err *err)
+{
+	const char *path = vars_root(iv->r, dir);
+	if (!fs_exists(path))
+		return err_set(err, ERR_USER, ORIGIN_NONE, "%s directory does not exist", path);
+	if (!fs_is_dir(path))
+		return err_set(err, ERR_USER, ORIGIN_NONE, "%s is not a directory", path);
+	return read_dir(iv, path, err);
+}
+
+static bool include_file(struct include_vars *iv, struct val *file, struct err *err)
+{
+	struct str f = str_trim(val_text(file, iv->r->a));
+	const char *p = scope_find(&iv->r->s, "vars", f);
+	if (p)
+		return read_one(iv, p, err);
+	err_set(err, ERR_USER, val_origin(file), "Could not find or access '%.*s' on the Ansible Controller.",
+	        STR_FMT(f));
+	if (f.n && f.p[0] != '/')
+		err_hint(err, "Searched in: %s", scope_searched(&iv->r->s, "vars"));
+	return false;
+}
+
+static struct val *word_list(struct arena *a, struct str words)
 {
 	struct val *l = val_list(a);
-	for (; *words; words++)
-		val_push(l, val_strz(a, *words));
+	while (words.p) {
+		struct str w = str_trim(str_split(&words, ' '));
+		if (w.n)
+			val_push(l, val_str(a, w));
+	}
 	return l;
+}
+
+/* File-only and dir-only parameters do not mix, others there are none. */
+static bool check_include_vars(const struct item_run *r, struct err *err)
+{
+	static const struct {
+		const char *name;
+		char kind;
+	} known[] = {{"file", 'f'},
+	             {"_raw_params", 'f'},
+	             {"dir", 'd'},
+	             {"depth", 'd'},
+	             {"files_matching", 'd'},
+	             {"ignore_files", 'd'},
+	             {"extensions", 'd'},
+	             {"ignore_unknown_extensions", 'd'},
+	             {"name", 0},
+	             {"hash_behaviour", 0}};
+	bool file = false, dir = false;
+	MAP_EACH (i, r->args) {
+		const struct val *key = val_key_at(r->args, i);
+		struct str name = val_text(key, r->a);
+		size_t k = 0;
+		while (k < sizeof(known) / sizeof(*known) && !str_eqc(name, known[k].name))
+			k++;
+		if (k == sizeof(known) / sizeof(*known))
+			return err_set(err, ERR_USER, val_origin(key),
+			               "%.*s is not a valid option in include_vars", STR_FMT(name));
+		file = file || known[k].kind == 'f';
+		dir = dir || known[k].kind == 'd';
+	}
+	return !file || !dir ||
+	       err_set(err, ERR_USER, r->t->task->n.at,
+	               "You are mixing file only and dir only arguments, these are incompatible");
+}
+
+/* hash_behaviour merge: dictionaries go into those there are. */
+static bool merge_known(struct item_run *r, struct val *facts, struct err *err)
+{
+	MAP_EACH (i, facts) {
+		struct val *key = val_key_at(facts, i), *v = val_value_at(facts, i), *old = NULL;
+		if (val_is_str(key) && scope_raw(&r->s, val_get_str(key)) &&
+		    !scope_var(&r->s, val_get_str(key), &old, err))
+			return false;
+		if (!old || val_is_null(old))
+			continue;
+		if (!val_is_map(old) || !val_is_map(v))
+			return err_set(err, ERR_USER, val_origin(key),
+			               "failed to combine variables, expected dicts but got a '%s' and a "
+			               "'%s' for %.*s",
+			               val_type_name(old), val_type_name(v), STR_FMT(val_get_str(key)));
+		val_setk(facts, key, val_merge(r->a, old, v, true));
+	}
+	return true;
 }
 
 bool act_include_vars(struct item_run *r, struct err *err)
 {
-	static const char *const exts[] = {"yaml", "yml", "json", NULL};
 	struct include_vars iv = {.r = r, .vars = val_map(r->a), .files = val_list(r->a)};
-	struct val *file = val_get(r->args, "_raw_params"), *dir = val_get(r->args, "dir"),
-	           *name = val_get(r->args, "name");
+	struct val *file = val_get(r->args, "file"), *dir = val_get(r->args, "dir"),
+	           *name = val_get(r->args, "name"), *ignore = val_get(r->args, "ignore_files");
+	if (!check_include_vars(r, err))
+		return false;
 	if (!file)
-		file = val_get(r->args, "file");
+		file = val_get(r->args, "_raw_params");
+	if (!file && !dir)
+		return err_set(err, ERR_USER, r->t->task->n.at, "include_vars needs a file or a dir");
 	iv.extensions = val_get(r->args, "extensions");
-	if (!iv.extensions || !val_is_list(iv.extensions))
-		iv.extensions = word_list(r->a, exts);
-	iv.ignore = val_get(r->args, "ignore_files");
-	if (iv.ignore && !val_is_list(iv.ignore)) {
-		struct val *l = val_list(r->a);
-		val_push(l, iv.ignore);
-		iv.ignore = l;
-	}
+	if (iv.extensions && !val_is_list(iv.extensions) && !val_is_str(iv.extensions))
+		return err_set(err, ERR_USER, val_origin(iv.extensions),
+		               "Invalid type for \"extensions\" option, it must be a list");
+	if (!iv.extensions || val_is_str(iv.extensions))
+		iv.extensions =
+		        word_list(r->a, iv.extensions ? val_get_str(iv.extensions) : STR("yaml yml json"));
+	iv.ignore = ignore && val_is_list(ignore)
+	                    ? ignore
+	                    : word_list(r->a, ignore ? val_text(ignore, r->a) : STR(""));
 	iv.depth = val_map_int(r->args, "depth", 0);
 	iv.matching = val_map_str(r->args, "files_matching", "");
-	iv.ignore_unknown = val_map_bool(r->args, "ignore_unknown_extensions", false);
-	if (dir) {
-		struct str d = val_text(dir, r->a);
-		const char *p = scope_find(&r->s, "vars", d);
-		if (!p || !fs_is_dir(p))
-			return err_set(err, ERR_USER, val_origin(dir), "%.*s directory does not exist",
-			               STR_FMT(d));
-		if (!read_dir(&iv, p, 1, err))
-			return false;
-	} else {
-		if (!file)
-			return err_set(err, ERR_USER, r->t->task->n.at, "include_vars needs a file or a dir");
-		struct str f = str_trim(val_text(file, r->a));
-		const char *p = scope_find(&r->s, "vars", f);
-		if (!p)
-			return err_set(err, ERR_USER, val_origin(file),
-			               "Could not find or access '%.*s' on the Ansible Controller.",
-			               STR_FMT(f));
-		if (!read_one(&iv, p, err))
-			return false;
-	}
-	struct val *facts = iv.vars;
+	iv.ignore_unknown = act_bool(r, "ignore_unknown_extensions", false);
+	struct err why = {0};
+	bool ok = dir ? include_dir(&iv, val_text(dir, r->a), &why) : include_file(&iv, file, &why);
+	struct val *facts = ok ? iv.vars : val_map(r->a);
 	if (name && val_len(name)) {
+		struct val *own = facts;
 		facts = val_map(r->a);
-		val_sets(facts, val_text(name, r->a), iv.vars);
+		val_sets(facts, val_text(name, r->a), own);
 	}
+	if (ok && strcmp(val_map_strz(r->args, "hash_behaviour", ""), "merge") == 0)
+		ok = merge_known(r, facts, &why);
 	r->result = act_result(r, false);
 	val_set(r->result, "ansible_facts", facts);
 	val_set(r->result, "ansible_included_var_files", iv.files);
-	return true;
+	if (!ok) {
+		val_set(r->result, "message",
+		        val_strz(r->a, why.hint ? arena_printf(r->a, "%s\n%s", err_msg(&why), why.hint)
+		                                : err_msg(&why)));
+		err_move(err, &why);
+	}
+	return ok;
 }
 
 /* ---- hosts and groups -----------------------------------------------------------------------------------
@@ -267,10 +355,9 @@ bool act_add_host(struct item_run *r, struct err *err)
 		return false;
 	MAP_EACH (i, r->args) {
 		struct str k = val_text(val_key_at(r->args, i), r->a);
-		bool own = false;
-		for (size_t n = 0; n < 3; n++)
-			own = own || str_eqc(k, name_words[n]) || str_eqc(k, group_words[n]);
-		if (!own)
+		/* As in Ansible the other spellings become variables of the host, too. */
+		if (!str_eqc(k, "name") && !str_eqc(k, "hostname") && !str_eqc(k, "groups") &&
+		    !str_eqc(k, "groupname"))
 			val_sets(vars, k, val_value_at(r->args, i));
 	}
 	struct str host = val_text(name, r->a);
@@ -323,107 +410,6 @@ bool act_group_by(struct item_run *r, struct err *err)
 	r->result = act_result(r, !in);
 	val_set(r->result, "add_group", val_str(r->a, buf_str(&b)));
 	val_set(r->result, "parent_groups", list);
-	buf_free(&b);
-	return true;
-}
-
-/* ---- a role's arguments ---------------------------------------------------------------------------------
- */
-
-static enum mod_type type_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		enum mod_type type;
-	} rows[] = {{"str", MT_STR},      {"path", MT_PATH},      {"bool", MT_BOOL}, {"int", MT_INT},
-	            {"float", MT_FLOAT},  {"list", MT_LIST},      {"dict", MT_DICT}, {"raw", MT_RAW},
-	            {"json", MT_JSONARG}, {"jsonarg", MT_JSONARG}};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (strcmp(name, rows[i].name) == 0)
-			return rows[i].type;
-	return MT_STR;
-}
-
-static const char *joined(struct arena *a, const struct val *list)
-{
-	struct buf b = {0};
-	for (size_t i = 0; i < val_len(list); i++) {
-		if (i)
-			buf_addc(&b, '|');
-		val_print(val_at(list, i), &b);
-	}
-	const char *z = buf_take(&b, a).p;
-	buf_free(&b);
-	return z;
-}
-
-/* argument_specs' options as a module's table. */
-static const struct mod_arg *spec_of(struct arena *a, const struct val *options)
-{
-	struct mod_arg *v = arena_array(a, val_len(options) + 1, sizeof(*v));
-	size_t n = 0;
-	MAP_EACH (i, options) {
-		const struct val *o = val_value_at(options, i);
-		struct mod_arg *m = &v[n++];
-		m->name = val_text(val_key_at(options, i), a).p;
-		if (!val_is_map(o))
-			continue;
-		m->type = type_of(val_map_strz(o, "type", "str"));
-		m->elem = val_get(o, "elements") ? type_of(val_map_strz(o, "elements", "str")) : MT_RAW;
-		m->flags = (val_map_bool(o, "required", false) ? MA_REQUIRED : 0U) |
-		           (val_map_bool(o, "no_log", false) ? MA_NO_LOG : 0U);
-		const struct val *choices = val_get(o, "choices"), *sub = val_get(o, "options"),
-		                 *al = val_get(o, "aliases");
-		if (choices && val_is_list(choices))
-			m->choices = joined(a, choices);
-		if (al && val_is_list(al) && val_len(al))
-			m->aliases = joined(a, al);
-		if (sub && val_is_map(sub))
-			m->sub = spec_of(a, sub);
-	}
-	return v;
-}
-
-bool act_validate(struct item_run *r, struct err *err)
-{
-	struct val *options = val_get(r->args, "argument_spec"),
-	           *given = val_get(r->args, "provided_arguments");
-	struct val *args = val_map(r->a), *out, *ctx = val_get(r->args, "validate_args_context");
-	if (!options || !val_is_map(options))
-		return err_set(err, ERR_USER, r->t->task->n.at, "\"argument_spec\" arg is required in args");
-	MAP_EACH (i, options) {
-		struct val *v;
-		struct str name = val_text(val_key_at(options, i), r->a);
-		if (!scope_raw(&r->s, name))
-			continue;
-		if (!scope_var(&r->s, name, &v, err))
-			return false;
-		if (v && !val_is_omit(r->t->e, v))
-			val_sets(args, name, v);
-	}
-	for (size_t i = 0; given && val_is_map(given) && i < val_len(given); i++)
-		val_setk(args, val_key_at(given, i), val_value_at(given, i));
-	struct errs errs = {0};
-	struct val *list = val_list(r->a);
-	bool ok = spec_check(spec_of(r->a, options), "", args, true, r->a, &out, &errs);
-	struct buf b = {0};
-	buf_adds(&b, "Validation of arguments failed:");
-	for (size_t i = 0; i < errs.n; i++) {
-		buf_printf(&b, "\n%s", err_msg(&errs.v[i]));
-		val_push(list, val_strz(r->a, err_msg(&errs.v[i])));
-	}
-	errs_clear(&errs);
-	r->result = act_result(r, false);
-	if (ctx)
-		val_set(r->result, "validate_args_context", ctx);
-	if (!ok) {
-		val_set(r->result, "failed", val_bool(true));
-		val_set(r->result, "msg", val_str(r->a, buf_str(&b)));
-		val_set(r->result, "argument_spec_data", options);
-		val_set(r->result, "argument_errors", list);
-	} else {
-		val_set(r->result, "msg", val_strz(r->a, "The arg spec validation passed"));
-	}
 	buf_free(&b);
 	return true;
 }

@@ -24,8 +24,9 @@ enum {
 	ACT_CHECK = 2,       /* runs in check mode */
 	ACT_RAW = 4,         /* free-form text is _raw_params */
 	ACT_ONCE = 8,        /* runs for the first host only and counts for all (add_host, pause) */
-	ACT_KEEP_ARGS = 16,  /* templates its parameters itself */
 	ACT_KEEP_APPLY = 32, /* "apply" holds keywords for what is included, not to be templated yet */
+	ACT_FREE = 128,      /* its text is the module's own, key=value words in it included */
+	ACT_ASYNC = 256,     /* may carry async */
 	ACT_ERRORS = 64,     /* done() is called for a host that cannot be reached, too: r->req.err */
 };
 

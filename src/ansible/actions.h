@@ -26,6 +26,8 @@ bool act_template(struct item_run *r, struct err *err);
 bool act_copy(struct item_run *r, struct err *err);
 bool act_copy_done(struct item_run *r, struct err *err);
 bool act_script(struct item_run *r, struct err *err);
+bool act_patch(struct item_run *r, struct err *err);
+bool act_synchronize(struct item_run *r, struct err *err);
 bool act_unarchive(struct item_run *r, struct err *err);
 bool act_fetch(struct item_run *r, struct err *err);
 bool act_fetch_done(struct item_run *r, struct err *err);
@@ -36,5 +38,4 @@ bool act_wait(struct item_run *r, struct err *err);
 bool act_wait_done(struct item_run *r, struct err *err);
 bool act_reboot(struct item_run *r, struct err *err);
 bool act_reboot_done(struct item_run *r, struct err *err);
-bool act_async_status(struct item_run *r, struct err *err);
 #endif

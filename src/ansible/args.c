@@ -88,8 +88,8 @@ static const char *key_end(struct str w)
 static bool is_raw_option(struct str k)
 {
 	static const char *const names[] = {
-	        "creates",           "removes",          "chdir", "executable", "warn", "stdin",
-	        "stdin_add_newline", "strip_empty_ends", "argv",  "decrypt"};
+	        "creates", "removes",           "chdir",           "executable", "warn",
+	        "stdin",   "stdin_add_newline", "strip_empty_ends"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (str_eqc(k, names[i]))
 			return true;
@@ -150,14 +150,16 @@ bool args_parse(struct arena *a, struct str text, struct origin at, bool raw, st
 	struct buf rest = {0};
 	if (!args_split(a, text, at, &words, err))
 		return false;
-	size_t end = 0; /* in TEXT: what was between two raw words stays as it was */
+	size_t end = 0; /* in TEXT: what stands between two raw words and after the last stays as it was */
+	bool raw_last = false;
 	VAL_EACH (i, words) {
 		const struct val *wv = val_at(words, i);
 		struct str w = val_get_str(wv);
 		uint32_t off = val_origin(wv).off - at.off;
 		const char *eq = key_end(w);
 		struct str key = eq ? str_n(w.p, (size_t)(eq - w.p)) : STR("");
-		if (eq && (!raw || is_raw_option(key))) {
+		raw_last = !eq || (raw && !is_raw_option(key));
+		if (!raw_last) {
 			struct str v = unquote(str_n(eq + 1, (size_t)(w.p + w.n - eq - 1)));
 			struct origin o = {at.src, at.off + off + (uint32_t)(v.p - w.p)};
 			val_sets(map, key, val_at_origin(a, val_str(a, decode_escapes(a, v)), o));
@@ -168,6 +170,8 @@ bool args_parse(struct arena *a, struct str text, struct origin at, bool raw, st
 		}
 		end = off + w.n;
 	}
+	if (raw_last)
+		buf_add(&rest, text.p + end, text.n - end);
 	if (rest.n)
 		val_set(map, "_raw_params", val_at_origin(a, val_str(a, buf_str(&rest)), at));
 	buf_free(&rest);

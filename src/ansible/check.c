@@ -9,11 +9,18 @@
 #include <dirent.h>
 #include <stdlib.h>
 
+struct chain {
+	const char *path;
+	const struct chain *up;
+};
+
 struct check {
 	struct engine *e;
 	struct errs *errs;
-	struct val *seen; /* paths already looked at */
-	const char *role; /* directory of the role being looked at; NULL: none */
+	struct val *seen;          /* paths already looked at */
+	const char *role;          /* directory of the role being looked at; NULL: none */
+	const struct chain *needs; /* roles that the one being looked at was needed by, the nearest first */
+	bool sure;                 /* what is being looked at runs: nothing on the way to it is conditional */
 };
 
 /* ---- templates ----------------------------------------------------------------------------------------- */
@@ -28,6 +35,22 @@ static void relocate(struct check *c, struct err *err, struct str text, struct o
 		if (o->src == at.src && o->off >= at.off && o->off - at.off <= text.n)
 			*o = yaml_locate(source, at, text, o->off - at.off);
 	}
+}
+
+/* A filter or test that a collection has and this build has not. */
+static bool is_foreign(const struct err *err)
+{
+	struct str msg = str_c(err_msg(err)), name;
+	if (!str_starts(msg, "No filter named '") && !str_starts(msg, "No test named '"))
+		return false;
+	ptrdiff_t quote = str_find(msg, STR("'"), 0), end = str_find(msg, STR("'"), (size_t)quote + 1);
+	name = end < 0 ? msg : str_n(msg.p + quote + 1, (size_t)(end - quote - 1));
+	return str_find(name, STR("."), 0) >= 0;
+}
+
+static void warn_reached(struct check *c, const struct err *err)
+{
+	engine_warn(c->e, err_origin(err), "%s The task fails if it is reached", err_msg(err));
 }
 
 static void check_text(struct check *c, const struct val *v, bool expr)
@@ -46,7 +69,11 @@ static void check_text(struct check *c, const struct val *v, bool expr)
 	               : jinja_compile_expr(c->e->env, c->e->a, text, val_origin(v), &t, &err);
 	if (!ok) {
 		relocate(c, &err, text, val_origin(v));
-		err_move(errs_add(c->errs), &err);
+		if (!c->sure && is_foreign(&err))
+			warn_reached(c, &err);
+		else
+			err_move(errs_add(c->errs), &err);
+		err_clear(&err);
 	}
 }
 
@@ -70,8 +97,55 @@ static bool kw_is_condition(int kw)
 	return kw == KW_WHEN || kw == KW_UNTIL || kw == KW_CHANGED_WHEN || kw == KW_FAILED_WHEN;
 }
 
+/* What is not known before the run is left to it. */
+static bool is_literal(const struct val *v)
+{
+	return val_is_str(v) && val_len(v) && !val_needs_template((struct val *)v);
+}
+
+static void check_switch(struct check *c, enum kw kw, const struct val *v)
+{
+	static const char *const words[] = {"y", "yes", "on",  "1", "true",  "t", "1.0",
+	                                    "n", "no",  "off", "0", "false", "f", "0.0"};
+	if (!is_literal(v))
+		return;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strcasecmp(words[i], val_get_strz(v)) == 0)
+			return;
+	struct err *e = errs_add(c->errs);
+	err_set(e, ERR_USER, val_origin(v),
+	        "the field '%s' has an invalid value (%s), and could not be converted to a bool",
+	        keywords[kw].name, val_get_strz(v));
+	err_hint(e, "write true or false");
+}
+
+static void check_number(struct check *c, enum kw kw, const struct val *v)
+{
+	struct val *n;
+	if (!is_literal(v) || (jinja_literal_eval(c->e->a, str_trim(val_get_str(v)), &n) && val_is_num(n)))
+		return;
+	err_set(errs_add(c->errs), ERR_USER, val_origin(v),
+	        "the field '%s' has an invalid value (%s), and could not be converted to a number",
+	        keywords[kw].name, val_get_strz(v));
+}
+
+static void check_types(struct check *c, const struct node *n)
+{
+	static const enum kw switches[] = {
+	        KW_BECOME,     KW_NO_LOG, KW_RUN_ONCE,         KW_IGNORE_ERRORS, KW_IGNORE_UNREACHABLE,
+	        KW_CHECK_MODE, KW_DIFF,   KW_ANY_ERRORS_FATAL, KW_DELEGATE_FACTS};
+	static const enum kw numbers[] = {KW_RETRIES, KW_DELAY, KW_ASYNC, KW_POLL, KW_TIMEOUT, KW_THROTTLE};
+	for (size_t i = 0; i < sizeof(switches) / sizeof(*switches); i++)
+		if (n->kw[switches[i]])
+			check_switch(c, switches[i], n->kw[switches[i]]);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		if (n->kw[numbers[i]])
+			check_number(c, numbers[i], n->kw[numbers[i]]);
+}
+
 static void check_keywords(struct check *c, const struct node *n)
 {
+	check_types(c, n);
 	for (int i = 0; i < KW_N; i++) {
 		if (!n->kw[i] || i == KW_BLOCK || i == KW_RESCUE || i == KW_ALWAYS || i == KW_ROLES ||
 		    i == KW_TASKS || i == KW_PRE_TASKS || i == KW_POST_TASKS || i == KW_HANDLERS ||
@@ -79,6 +153,28 @@ static void check_keywords(struct check *c, const struct node *n)
 			continue;
 		check_val(c, n->kw[i], kw_is_condition(i));
 	}
+}
+
+/* "a, b" or a list of such. */
+static bool tagged_never(const struct val *tags)
+{
+	if (val_is_str(tags)) {
+		struct str rest = val_get_str(tags);
+		while (rest.p)
+			if (str_eqc(str_trim(str_split(&rest, ',')), "never"))
+				return true;
+		return false;
+	}
+	for (size_t i = 0; val_is_list(tags) && i < val_len(tags); i++)
+		if (tagged_never(val_at(tags, i)))
+			return true;
+	return false;
+}
+
+/* Whether a run may pass N by. */
+static bool may_be_skipped(const struct node *n)
+{
+	return n->kw[KW_WHEN] || (n->kw[KW_TAGS] && tagged_never(n->kw[KW_TAGS]));
 }
 
 /* ---- tasks --------------------------------------------------------------------------------------------- */
@@ -121,7 +217,7 @@ static void check_role_ref(struct check *c, const struct task *t)
 	if (!v || !val_is_str(v) || val_needs_template(v))
 		return;
 	struct role parent = {.path = c->role ? c->role : ""};
-	const char *path = role_find(c->e, val_get_str(v), c->role ? &parent : NULL);
+	const char *path = role_find(c->e, val_get_str(v), c->role ? &parent : NULL, t->n.kw[KW_COLLECTIONS]);
 	if (!path) {
 		err_set(errs_add(c->errs), ERR_USER, val_origin(v), "the role '%s' was not found",
 		        val_get_strz(v));
@@ -141,7 +237,7 @@ static void check_role_ref(struct check *c, const struct task *t)
 		const char *z = arena_strndup(c->e->a, name.p, name.n);
 		if (!role_file(c->e->a, fs_join(c->e->a, path, from[i][1]), z, true))
 			err_set(errs_add(c->errs), ERR_USER, val_origin(f),
-			        "could not find specified file in role: %s/%s", from[i][1], z);
+			        "Could not find specified file in role: %s/%s", from[i][1], z);
 	}
 	check_role_dir(c, path);
 }
@@ -164,8 +260,13 @@ static void check_template_file(struct check *c, const char *path)
 		return;
 	if (!str_is_utf8(text) || !jinja_is_template(text))
 		return;
-	if (!jinja_compile(c->e->env, c->e->a, text, (struct origin){src, 0}, &opts, &t, &err))
+	if (jinja_compile(c->e->env, c->e->a, text, (struct origin){src, 0}, &opts, &t, &err))
+		return;
+	if (!c->sure && is_foreign(&err))
+		warn_reached(c, &err);
+	else
 		err_move(errs_add(c->errs), &err);
+	err_clear(&err);
 }
 
 static void check_template_src(struct check *c, const struct task *t)
@@ -183,11 +284,48 @@ static void check_template_src(struct check *c, const struct task *t)
 	struct scope s = {.e = c->e, .a = c->e->a, .frame = &f, .node = &t->n};
 	f.role = c->role ? &r : NULL;
 	const char *path = scope_find(&s, "templates", val_get_str(src));
-	if (!path)
+	if (!path && !c->sure)
+		engine_warn(c->e, val_origin(src), "there is no '%s': the task fails if it is reached",
+		            val_get_strz(src));
+	else if (!path)
 		err_set(errs_add(c->errs), ERR_USER, val_origin(src), "Could not find or access '%s'",
 		        val_get_strz(src));
 	else if (!fs_is_dir(path))
 		check_template_file(c, path);
+}
+
+/* A file that copy takes from the role, where it surely does. */
+static void check_copy_src(struct check *c, const struct task *t)
+{
+	const struct val *src = val_get(t->args, "src"), *remote = val_get(t->args, "remote_src");
+	if (!c->sure || remote || !src || !is_literal(src) || val_get_str(src).p[0] == '~')
+		return;
+	struct frame f = {0};
+	struct role r = {.path = c->role ? c->role : ""};
+	struct scope s = {.e = c->e, .a = c->e->a, .frame = &f, .node = &t->n};
+	f.role = c->role ? &r : NULL;
+	if (scope_find(&s, "files", val_get_str(src)))
+		return;
+	struct err *e = errs_add(c->errs);
+	err_set(e, ERR_USER, val_origin(src), "Could not find or access '%s'", val_get_strz(src));
+	err_hint(e,
+	         "copy takes it from the role's folder files; with remote_src: true from the machine itself");
+}
+
+/* The module's own judgement: no more than a warning of a task that may never be reached, as a role for
+ * several systems has some. A handler is meant to be reached. */
+static void check_params(struct check *c, const struct task *t)
+{
+	bool sure = c->sure || (t->handler && !may_be_skipped(&t->n));
+	struct val *checked;
+	struct errs own = {0};
+	module_check_args(t->module, t->args, false, c->e->a, &checked, &own);
+	for (size_t i = 0; i < own.n; i++)
+		if (sure)
+			err_move(errs_add(c->errs), &own.v[i]);
+		else
+			warn_reached(c, &own.v[i]);
+	errs_clear(&own);
 }
 
 static void check_args(struct check *c, const struct task *t)
@@ -202,10 +340,9 @@ static void check_args(struct check *c, const struct task *t)
 	}
 	if (t->args_tmpl)
 		check_val(c, t->args_tmpl, false);
-	struct val *checked;
 	bool open = strcmp(name, "set_fact") == 0 || strcmp(name, "add_host") == 0;
 	if (t->module && !t->args_tmpl && !open)
-		module_check_args(t->module, t->args, false, c->e->a, &checked, c->errs);
+		check_params(c, t);
 	const struct val *raw = val_get(t->args, "_raw_params");
 	if (strcmp(name, "meta") == 0 && raw && val_is_str(raw) && !val_needs_template(raw) &&
 	    !meta_known(str_trim(val_get_str(raw))))
@@ -213,11 +350,30 @@ static void check_args(struct check *c, const struct task *t)
 		        val_get_strz(raw));
 	if (strcmp(name, "template") == 0)
 		check_template_src(c, t);
+	if (strcmp(name, "copy") == 0 && !t->n.kw[KW_DELEGATE_TO])
+		check_copy_src(c, t);
 }
 
-static void check_task(struct check *c, const struct task *t)
+/* A role for several distributions has such tasks where they are never reached. */
+static void check_elsewhere(struct check *c, const struct task *t)
+{
+	const char *name = t->module_name;
+	if (!c->sure) {
+		engine_warn(c->e, t->n.at, "this build has no module '%s': the task fails if it is reached",
+		            name);
+		return;
+	}
+	struct err *e = errs_add(c->errs);
+	err_set(e, ERR_USER, t->n.at, "this build of nante has no module '%s'", name);
+	err_hint(e, "'nante doc module' lists those it has; where the task is for other systems, give it a "
+	            "condition (when)");
+}
+
+static void check_one(struct check *c, const struct task *t)
 {
 	check_keywords(c, &t->n);
+	if (t->elsewhere)
+		check_elsewhere(c, t);
 	if (t->lookup && !lookup_find(str_c(t->lookup)))
 		err_set(errs_add(c->errs), ERR_USER, t->n.at, "unknown loop 'with_%s'", t->lookup);
 	if (t->lookup)
@@ -230,7 +386,7 @@ static void check_task(struct check *c, const struct task *t)
 		return;
 	}
 	check_val(c, t->args, false);
-	if (!include_check_args(t, c->errs))
+	if (!include_check_args(c->e->a, t, c->errs))
 		return;
 	if (k == ACT_INCLUDE_TASKS || k == ACT_IMPORT_TASKS)
 		check_include(c, t);
@@ -238,10 +394,20 @@ static void check_task(struct check *c, const struct task *t)
 		check_role_ref(c, t);
 }
 
+static void check_task(struct check *c, const struct task *t)
+{
+	bool outer = c->sure;
+	c->sure = outer && !t->loop && !may_be_skipped(&t->n);
+	check_one(c, t);
+	c->sure = outer;
+}
+
 static void check_block(struct check *c, const struct block *b, struct tfile *file)
 {
+	bool outer = c->sure;
 	check_keywords(c, &b->n);
-	for (int s = 0; s < SEC_END; s++)
+	for (int s = 0; s < SEC_END; s++) {
+		c->sure = outer && s != SEC_RESCUE && !may_be_skipped(&b->n);
 		for (size_t i = 0; i < b->sec[s].n; i++) {
 			struct node *n = b->sec[s].v[i];
 			if (n->kind == NODE_BLOCK)
@@ -249,6 +415,8 @@ static void check_block(struct check *c, const struct block *b, struct tfile *fi
 			else
 				check_task(c, (const struct task *)n);
 		}
+	}
+	c->sure = outer;
 }
 
 /* ---- roles --------------------------------------------------------------------------------------------- */
@@ -288,6 +456,13 @@ static void tasks_file(struct check *c, const char *path)
 		check_block(c, f->root, f);
 }
 
+static void main_file(struct check *c, const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	if (strcmp(name, "main.yml") == 0 || strcmp(name, "main.yaml") == 0)
+		tasks_file(c, path);
+}
+
 static void handlers_file(struct check *c, const char *path)
 {
 	if (!is_yaml(path) || val_get(c->seen, path))
@@ -315,8 +490,32 @@ static void template_file(struct check *c, const char *path)
 		check_template_file(c, path);
 }
 
+static const char *role_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* PATH is needed by a role that, in the end, needs PATH. */
+static bool runs_in_circles(struct check *c, const char *path, const struct val *at)
+{
+	for (const struct chain *n = c->needs; n; n = n->up) {
+		if (strcmp(n->path, path) != 0)
+			continue;
+		struct err *e = errs_add(c->errs);
+		err_set(e, ERR_USER, val_origin(at),
+		        "A recursion loop was detected with the roles specified: %s depends on %s, which "
+		        "depends on it",
+		        role_name(c->needs->path), role_name(path));
+		err_hint(e, "Make sure child roles do not have dependencies on parent roles");
+		return true;
+	}
+	return false;
+}
+
 static void check_deps(struct check *c, const char *path)
 {
+	const struct chain here = {path, c->needs};
 	const char *f = role_file(c->e->a, fs_join(c->e->a, path, "meta"), "main", false);
 	struct val *meta;
 	if (!f)
@@ -332,10 +531,12 @@ static void check_deps(struct check *c, const char *path)
 		if (!n || !val_is_str(n) || val_needs_template(n))
 			continue;
 		struct role parent = {.path = path};
-		const char *dep = role_find(c->e, val_get_str(n), &parent);
-		if (dep)
+		const char *dep = role_find(c->e, val_get_str(n), &parent, NULL);
+		c->needs = &here;
+		if (dep && !runs_in_circles(c, dep, n))
 			check_role_dir(c, dep);
-		else
+		c->needs = here.up;
+		if (!dep)
 			err_set(errs_add(c->errs), ERR_USER, val_origin(n), "the role '%s' was not found",
 			        val_get_strz(n));
 	}
@@ -348,18 +549,24 @@ static void check_role_dir(struct check *c, const char *path)
 		return;
 	val_set(c->seen, key, val_bool(true));
 	c->role = path;
+	bool sure = c->sure;
+	const struct chain *needs = c->needs;
+	c->needs = NULL; /* what tasks include is included again where they say so */
 	static const struct {
 		const char *dir;
 		bool deep;
 		void (*fn)(struct check *c, const char *path);
-	} parts[] = {{"defaults", true, vars_file},
-	             {"vars", true, vars_file},
-	             {"handlers", true, handlers_file},
-	             {"tasks", true, tasks_file},
-	             {"templates", true, template_file}};
-	/* Handlers first: their files may be included by tasks, and are then handlers still. */
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+	} parts[] = {{"defaults", true, vars_file},     {"vars", true, vars_file},
+	             {"handlers", true, handlers_file}, {"tasks", false, main_file},
+	             {"tasks", true, tasks_file},       {"templates", true, template_file}};
+	/* Handlers first: their files may be included by tasks, and are then handlers still. Then the main
+	 * tasks and what they surely lead to: in any other file a task may be meant for another system. */
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		c->sure = sure && parts[i].fn == main_file;
 		each_file(c, fs_join(c->e->a, path, parts[i].dir), parts[i].deep, parts[i].fn);
+	}
+	c->sure = sure;
+	c->needs = needs;
 	check_deps(c, path);
 	c->role = outer;
 }
@@ -367,13 +574,14 @@ static void check_role_dir(struct check *c, const char *path)
 static struct check begin(struct engine *e, struct errs *errs)
 {
 	e->errs = e->loader.errs = errs;
-	return (struct check){e, errs, val_map(e->a), NULL};
+	return (struct check){.e = e, .errs = errs, .seen = val_map(e->a), .sure = true};
 }
 
 bool engine_check_role(struct engine *e, const char *role, struct errs *errs)
 {
 	struct check c = begin(e, errs);
-	const char *path = fs_is_dir(role) && strchr(role, '/') ? role : role_find(e, str_c(role), NULL);
+	const char *path =
+	        fs_is_dir(role) && strchr(role, '/') ? role : role_find(e, str_c(role), NULL, NULL);
 	if (!path && fs_is_dir(role))
 		path = role;
 	if (!path)
@@ -421,7 +629,7 @@ bool engine_check_playbook(struct engine *e, const char *path, struct errs *errs
 				n = val_get(r, "name");
 			if (!n || !val_is_str(n) || val_needs_template(n))
 				continue;
-			const char *dir = role_find(e, val_get_str(n), NULL);
+			const char *dir = role_find(e, val_get_str(n), NULL, p->n.kw[KW_COLLECTIONS]);
 			if (dir)
 				check_role_dir(&c, dir);
 			else

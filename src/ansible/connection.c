@@ -49,16 +49,13 @@ static bool var_text(struct scope *s, const char *name, struct str *ret, struct 
 struct host *delegate_host(struct engine *e, struct str name)
 {
 	struct host *h = inventory_host(e->inv, name);
+	if (!h && inventory_is_local(name))
+		h = inventory_local(e->inv);
 	if (h)
 		return h;
 	h = inventory_add_host(e->inv, name);
 	h->implicit = true;
 	return h;
-}
-
-static bool is_local_name(const char *name)
-{
-	return strcmp(name, "localhost") == 0 || strcmp(name, "127.0.0.1") == 0 || strcmp(name, "::1") == 0;
 }
 
 /* The scope whose variables say how to connect: the delegate's own, or the task's. */
@@ -76,7 +73,7 @@ static bool kind_of(struct scope *s, struct scope *vars, struct host *h, struct 
 	struct val *raw = scope_raw(vars, STR("ansible_connection"));
 	if (raw)
 		return scope_text(vars, raw, ret, err);
-	if (h->implicit && is_local_name(h->name)) {
+	if (h->implicit && inventory_is_local(str_c(h->name))) {
 		*ret = STR("local");
 		return true;
 	}
@@ -141,6 +138,60 @@ static bool link_params(struct scope *s, struct host **ret_host, struct val **re
 	return true;
 }
 
+/* Variables of one meaning, the keyword and the option that stand in for them. */
+static const struct {
+	const char *name[2];
+	enum kw kw; /* KW_N: none */
+} words_of_link[] = {
+        {{"ansible_host", "ansible_ssh_host"}, KW_N},
+        {{"ansible_user", "ansible_ssh_user"}, KW_REMOTE_USER},
+        {{"ansible_port", "ansible_ssh_port"}, KW_N},
+        {{"ansible_private_key_file", "ansible_ssh_private_key_file"}, KW_N},
+};
+
+static const char *option_of_link(const struct scope *s, size_t word)
+{
+	const struct engine_opts *o = s->e->opts;
+	switch (word) {
+	case 0: return s->delegate ? s->delegate->name : s->host->name;
+	case 1: return o->user;
+	case 3: return o->private_key_file;
+	default: return NULL;
+	}
+}
+
+static bool word_of_link(struct scope *s, size_t word, struct val **ret, struct err *err)
+{
+	struct scope *vars = link_scope(s);
+	struct str t = STR("");
+	for (size_t i = 0; i < 2; i++) {
+		struct val *raw = scope_raw(vars, str_c(words_of_link[word].name[i]));
+		if (raw)
+			return scope_template(vars, raw, ret, err);
+	}
+	if (words_of_link[word].kw != KW_N && !keyword_text(s, words_of_link[word].kw, &t, err))
+		return false;
+	const char *option = option_of_link(s, word);
+	if (t.n || option)
+		*ret = t.n ? val_str(s->a, t) : val_strz(s->a, option);
+	return true;
+}
+
+bool connection_var(struct scope *s, const char *name, struct val **ret, struct err *err)
+{
+	struct str kind;
+	if (!s->node || !s->host || scope_raw(s, str_c(name)))
+		return true;
+	for (size_t i = 0; i < sizeof(words_of_link) / sizeof(*words_of_link); i++)
+		for (size_t k = 0; k < 2; k++)
+			if (strcmp(words_of_link[i].name[k], name) == 0)
+				return word_of_link(s, i, ret, err);
+	if (!kind_of(s, link_scope(s), s->delegate ? s->delegate : s->host, &kind, err))
+		return false;
+	*ret = val_str(s->a, kind);
+	return true;
+}
+
 bool connection_open(struct scope *s, struct link **ret, struct err *err)
 {
 	struct host *h;
@@ -171,12 +222,23 @@ bool connection_open(struct scope *s, struct link **ret, struct err *err)
 	return ok;
 }
 
-void connection_reset(struct scope *s)
+static void reset_links(struct host *h)
 {
-	struct host *h = s->delegate ? s->delegate : s->host;
 	for (struct host_link *l = h->links; l; l = l->next)
 		if (l->link->ops->reset)
 			l->link->ops->reset(l->link);
+}
+
+void connection_reset(struct scope *s)
+{
+	reset_links(s->delegate ? s->delegate : s->host);
+}
+
+void engine_disconnect(struct engine *e, const char *host)
+{
+	struct host *h = inventory_host(e->inv, str_c(host));
+	if (h)
+		reset_links(h);
 }
 
 bool connection_become(struct scope *s, bool *ret, struct str *ret_user, struct err *err)

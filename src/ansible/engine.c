@@ -18,14 +18,17 @@ struct engine_stats *engine_stats_of(struct engine *e, const struct host *h)
 		size_t n = e->inv->n_hosts + 16;
 		struct engine_stats *st = arena_array(e->a, n, sizeof(*st));
 		bool *failed = arena_array(e->a, n, sizeof(bool)), *lost = arena_array(e->a, n, sizeof(bool));
+		unsigned *removed = arena_array(e->a, n, sizeof(*removed));
 		if (e->n_stats) {
 			memcpy(st, e->stats, e->n_stats * sizeof(*st));
 			memcpy(failed, e->host_failed, e->n_stats);
 			memcpy(lost, e->host_unreachable, e->n_stats);
+			memcpy(removed, e->removed, e->n_stats * sizeof(*removed));
 		}
 		e->stats = st;
 		e->host_failed = failed;
 		e->host_unreachable = lost;
+		e->removed = removed;
 		e->n_stats = n;
 	}
 	return &e->stats[h->index];
@@ -49,6 +52,14 @@ static void loader_warn(void *ctx, struct origin at, const char *msg)
 	engine_warn(ctx, at, "%s", msg);
 }
 
+static bool loader_template(void *ctx, struct val *v, struct str *ret, struct err *err)
+{
+	struct engine *e = ctx;
+	struct scope s;
+	scope_init(&s, e, NULL, NULL, NULL, e->a);
+	return scope_text(&s, v, ret, err);
+}
+
 static struct val *version(struct arena *a)
 {
 	struct val *v = val_map(a);
@@ -67,8 +78,14 @@ struct engine *engine_new(struct arena *a, const struct engine_opts *opts)
 	e->opts = opts;
 	e->sources = opts->sources;
 	e->inv = opts->inventory;
-	e->loader = (struct loader){
-	        .a = a, .sources = opts->sources, .cache = val_map(a), .warn = loader_warn, .warn_ctx = e};
+	e->inv->merge_hashes = opts->merge_hashes;
+	e->loader = (struct loader){.a = a,
+	                            .sources = opts->sources,
+	                            .cache = val_map(a),
+	                            .vault = opts->vault,
+	                            .warn = loader_warn,
+	                            .text = loader_template,
+	                            .ctx = e};
 	e->env = jinja_env_new(a, true);
 	templating_add(e->env);
 	e->tmpls = tmpl_cache_new(a);
@@ -79,9 +96,8 @@ struct engine *engine_new(struct arena *a, const struct engine_opts *opts)
 	e->custom_stats = val_map(a);
 	e->changes = val_list(a);
 	e->failures = val_list(a);
-	e->timings = val_list(a);
+	e->timings = val_map(a);
 	e->warned = val_map(a);
-	e->async_jobs = val_map(a);
 	inventory_settle(e->inv);
 	for (size_t i = 0; i < e->inv->n_hosts; i++)
 		engine_stats_of(e, e->inv->hosts[i]);
@@ -93,7 +109,9 @@ static bool run_plays(struct engine *e, const struct plays *ps, struct errs *err
 	bool stop = false;
 	for (size_t i = 0; i < ps->n && !stop; i++) {
 		struct err err = {0};
-		if (!play_run(e, ps->v[i], &stop, &err)) {
+		const char *dir = ps->v[i]->dir;
+		if ((dir && *dir && !inventory_playbook_dir(e->inv, dir, &err)) ||
+		    !play_run(e, ps->v[i], &stop, &err)) {
 			if (err_is(&err))
 				err_move(errs_add(errs), &err);
 			err_clear(&err);
@@ -103,21 +121,48 @@ static bool run_plays(struct engine *e, const struct plays *ps, struct errs *err
 	return true;
 }
 
-bool engine_playbook(struct engine *e, const char *path, struct errs *errs)
+/* Reads PATH and all it names statically: a broken play is known before the first one runs. */
+bool playbook_read(struct engine *e, const char *path, struct plays *ps, struct errs *errs)
 {
-	struct plays ps = {0};
 	struct err err = {0};
+	bool whole = true;
 	e->errs = e->loader.errs = errs;
 	char *real = realpath(path, NULL);
 	if (real)
 		path = arena_strdup(e->a, real);
 	free(real);
 	e->playbook_dir = fs_dirname(e->a, path);
-	if (!inventory_vars_dir(e->inv, e->playbook_dir, &err)) {
+	if (!inventory_playbook_dir(e->inv, e->playbook_dir, &err)) {
 		err_move(errs_add(errs), &err);
 		return false;
 	}
-	return loader_playbook(&e->loader, path, &ps) && run_plays(e, &ps, errs);
+	if (!loader_playbook(&e->loader, path, ps))
+		return false;
+	for (size_t i = 0; i < ps->n; i++)
+		whole = play_is_whole(e, ps->v[i]) && whole;
+	return whole;
+}
+
+bool engine_playbook(struct engine *e, const char *path, struct errs *errs)
+{
+	struct plays ps = {0};
+	return playbook_read(e, path, &ps, errs) && run_plays(e, &ps, errs);
+}
+
+bool engine_read_playbook(struct engine *e, const char *path, struct errs *errs)
+{
+	struct plays ps = {0};
+	return playbook_read(e, path, &ps, errs);
+}
+
+bool engine_start_found(const struct engine *e)
+{
+	return e->started_at;
+}
+
+bool engine_missing(const struct engine *e)
+{
+	return e->missing;
 }
 
 bool engine_roles(struct engine *e, const char *name, struct val *roles, const char *pattern,
@@ -163,18 +208,18 @@ bool engine_role(struct engine *e, const char *role, const char *verb, const cha
 
 bool engine_has_role(struct engine *e, const char *role)
 {
-	return role_find(e, str_c(role), NULL) != NULL;
+	return role_find(e, str_c(role), NULL, NULL) != NULL;
 }
 
 bool engine_has_verb(struct engine *e, const char *role, const char *verb)
 {
-	const char *path = role_find(e, str_c(role), NULL);
+	const char *path = role_find(e, str_c(role), NULL, NULL);
 	return path && role_file(e->a, fs_join(e->a, path, "tasks"), verb, false);
 }
 
 const struct val *engine_argument_spec(struct engine *e, const char *role, const char *verb, struct err *err)
 {
-	const char *path = role_find(e, str_c(role), NULL);
+	const char *path = role_find(e, str_c(role), NULL, NULL);
 	if (!path)
 		return NULL;
 	const char *dir = fs_join(e->a, path, "meta");
@@ -206,7 +251,7 @@ static bool file_defines(struct engine *e, const char *role_dir, const char *sub
 
 bool engine_role_defines(struct engine *e, const char *role, struct str name)
 {
-	const char *path = role_find(e, str_c(role), NULL);
+	const char *path = role_find(e, str_c(role), NULL, NULL);
 	if (path && (file_defines(e, path, "defaults", name) || file_defines(e, path, "vars", name)))
 		return true;
 	if (e->opts->extra_vars && val_gets(e->opts->extra_vars, name))
@@ -223,14 +268,27 @@ const struct engine_stats *engine_host_stats(const struct engine *e, const char 
 	return h && h->index < e->n_stats ? &e->stats[h->index] : NULL;
 }
 
+bool engine_started(const struct engine *e)
+{
+	return e->n_seen > 0;
+}
+
 bool engine_failed(const struct engine *e)
 {
-	return e->any_failed || e->any_unreachable;
+	return e->batch_failed || engine_unreachable(e);
 }
 
 bool engine_unreachable(const struct engine *e)
 {
-	return e->any_unreachable;
+	for (size_t i = 0; i < e->n_stats; i++)
+		if (e->host_unreachable[i])
+			return true;
+	return false;
+}
+
+void engine_clear_stats(struct engine *e)
+{
+	e->custom_stats = val_map(e->a);
 }
 
 struct val *engine_custom_stats(const struct engine *e)
@@ -248,7 +306,7 @@ struct val *engine_failures(const struct engine *e)
 	return e->failures;
 }
 
-struct val *engine_timings(const struct engine *e)
+const struct val *engine_timings(const struct engine *e)
 {
 	return e->timings;
 }
@@ -256,8 +314,12 @@ struct val *engine_timings(const struct engine *e)
 struct val *engine_hosts(const struct engine *e)
 {
 	struct val *list = val_list(e->a);
-	for (size_t i = 0; i < e->n_seen; i++)
-		val_push(list, val_strz(e->a, e->seen[i]->name));
+	for (size_t i = 0; i < e->n_seen; i++) {
+		const struct engine_stats *s = &e->stats[e->seen[i]->index];
+		if (s->ok || s->changed || s->unreachable || s->failed || s->skipped || s->rescued ||
+		    s->ignored)
+			val_push(list, val_strz(e->a, e->seen[i]->name));
+	}
 	return list;
 }
 

@@ -35,13 +35,13 @@ bool fact_name_protected(struct str name)
 void facts_store(struct engine *e, struct host *h, const struct val *facts)
 {
 	(void)e;
-	struct val *own = val_copy(h->a, facts);
+	struct val *own = val_copy_unsafe(h->a, facts);
 	MAP_EACH (i, own) {
 		struct val *k = val_key_at(own, i);
 		if (!val_is_str(k) || fact_name_protected(val_get_str(k)))
 			continue;
 		struct str name = val_get_str(k);
-		struct val *v = val_mark_unsafe(h->a, val_value_at(own, i));
+		struct val *v = val_value_at(own, i);
 		val_sets(h->facts, name, v);
 		if (str_starts(name, "ansible_") && !str_eqc(name, "ansible_local"))
 			name = str_n(name.p + 8, name.n - 8);

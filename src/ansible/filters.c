@@ -2,10 +2,9 @@
 #include "ansible/core.h"
 #include "ansible/templating.h"
 #include "jinja/jinja.h"
+#include "modules/vault.h"
 #include "yaml/yaml_load.h"
 #include <glob.h>
-#include <stdio.h>
-#include <time.h>
 
 static struct val *kwarg(struct jinja_call *c, const char *name, size_t pos)
 {
@@ -15,35 +14,43 @@ static struct val *kwarg(struct jinja_call *c, const char *name, size_t pos)
 	return v;
 }
 
+/* default_flow_style, of to_yaml only: none is for leaves, a truth for all, any other for nothing. */
+static void flow_style(struct yaml_style *st, const struct val *v)
+{
+	if (!v || val_is_null(v))
+		return;
+	st->flow = false;
+	st->all_flow = val_truthy(v);
+}
+
 static bool to_yaml(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct yaml_style st = {.indent = 2, .width = 80, .sort_keys = true, .flow = true, .unicode = true};
+	const struct {
+		const char *name;
+		bool *to;
+	} flags[] = {{"sort_keys", &st.sort_keys},
+	             {"allow_unicode", &st.unicode},
+	             {"explicit_start", &st.start},
+	             {"explicit_end", &st.end}};
 	bool nice = c->user != NULL;
+	struct buf b = {0};
+	struct val *in = val_at(c->args, 0), *v;
 	(void)err;
 	if (nice) {
 		st.indent = 4;
 		st.flow = false;
 	}
-	struct val *v;
 	if ((v = kwarg(c, "indent", nice ? 1 : 0)) && val_is_num(v))
 		st.indent = (int)val_get_float(v);
 	if ((v = kwarg(c, "width", 0)) && val_is_num(v))
 		st.width = (int)val_get_float(v);
-	if ((v = kwarg(c, "sort_keys", 0)))
-		st.sort_keys = val_truthy(v);
-	if ((v = kwarg(c, "allow_unicode", 0)))
-		st.unicode = val_truthy(v);
-	struct buf b = {0};
-	struct val *in = val_at(c->args, 0);
-	bool explicit_flow = false;
-	if ((v = kwarg(c, "default_flow_style", nice ? 0 : 1))) {
-		explicit_flow = val_truthy(v);
-		st.flow = !val_is_null(v) && !val_truthy(v) ? false : st.flow;
-	}
-	if (explicit_flow)
-		st.flow = true;
-	if ((v = kwarg(c, "explicit_start", 0)) && val_truthy(v))
-		buf_adds(&b, "---\n");
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+		if ((v = kwarg(c, flags[i].name, 0)))
+			*flags[i].to = val_truthy(v);
+	flow_style(&st, kwarg(c, "default_flow_style", 0));
+	if ((v = kwarg(c, "default_style", 0)) && val_is_str(v) && val_len(v))
+		st.quote = val_get_str(v).p[0];
 	yaml_dump(in, st, &b);
 	*ret = val_str(c->a, buf_str(&b));
 	buf_free(&b);
@@ -69,6 +76,34 @@ static bool from_yaml(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
+/* Text sealed with Ansible Vault, opened with SECRET; other text is given back. */
+static bool unvault(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct val *in = val_at(c->args, 0), *secret = kwarg(c, "secret", 1);
+	struct str out;
+	struct err why = {0};
+	if (!secret || !val_is_str(secret))
+		return err_set(err, ERR_USER, ORIGIN_NONE,
+		               "Secret passed is required to be as string, instead we got: %s",
+		               secret ? val_type_name(secret) : "nothing");
+	if (!val_is_str(in))
+		return err_set(err, ERR_USER, ORIGIN_NONE,
+		               "Vault should be in the form of a string, instead we got: %s",
+		               val_type_name(in));
+	*ret = in;
+	if (!vault_is_sealed(val_get_str(in)))
+		return true;
+	struct vault *v = vault_new(c->a);
+	vault_add(v, NULL, val_get_str(secret));
+	if (!vault_open(v, c->a, val_get_str(in), &out, &why)) {
+		err_set(err, ERR_USER, ORIGIN_NONE, "Unable to decrypt: %s", err_msg(&why));
+		err_clear(&why);
+		return false;
+	}
+	*ret = val_mark_secret(c->a, val_str(c->a, out));
+	return true;
+}
+
 static bool fileglob(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	glob_t g;
@@ -85,11 +120,12 @@ static bool fileglob(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
-const struct jinja_func ansible_yaml_filters[] = {
+static const struct jinja_func yaml_filters[] = {
         {"to_yaml", to_yaml, "the value as YAML, leaves in flow style", JINJA_TEXT, NULL},
         {"to_nice_yaml", to_yaml, "the value as YAML for people", JINJA_TEXT, "nice"},
         {"from_yaml", from_yaml, "the value of a YAML text", 0, NULL},
         {"from_yaml_all", from_yaml, "the values of a YAML text's documents", 0, "all"},
+        {"unvault", unvault, "text sealed with Ansible Vault, opened with a secret", 0, NULL},
         {"fileglob", fileglob, "the files a shell pattern matches on the controller", JINJA_IMPURE, NULL},
         {0},
 };
@@ -116,8 +152,8 @@ static bool lookup_errors(struct scope *s, const struct val *mode, struct err *w
 
 static struct val *join_or_one(struct scope *s, struct val *list)
 {
-	if (!val_len(list))
-		return list;
+	if (!val_len(list) || (val_len(list) == 1 && val_is_str(val_at(list, 0))))
+		return val_len(list) ? val_at(list, 0) : list;
 	struct buf b = {0};
 	bool secret = false;
 	VAL_EACH (i, list) {
@@ -161,57 +197,31 @@ static bool fn_lookup(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
-static bool fn_now(struct jinja_call *c, struct val **ret, struct err *err)
-{
-	struct val *utc = kwarg(c, "utc", 0), *fmt = kwarg(c, "fmt", 0);
-	if (!utc && val_len(c->args))
-		utc = val_at(c->args, 0);
-	if (!fmt && val_len(c->args) > 1)
-		fmt = val_at(c->args, 1);
-	struct timespec ts;
-	struct tm tm;
-	char text[256];
-	(void)err;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	if (utc && val_truthy(utc))
-		gmtime_r(&ts.tv_sec, &tm);
-	else
-		localtime_r(&ts.tv_sec, &tm);
-	if (fmt && val_is_str(fmt)) {
-		size_t n = strftime(text, sizeof(text), val_get_strz(fmt), &tm);
-		*ret = val_str(c->a, str_n(text, n));
-		return true;
-	}
-	size_t n = strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	n += (size_t)snprintf(text + n, sizeof(text) - n, ".%06ld", ts.tv_nsec / 1000);
-	*ret = val_str(c->a, str_n(text, n));
-	return true;
-}
-
-static bool fn_undef(struct jinja_call *c, struct val **ret, struct err *err)
-{
-	struct val *hint = kwarg(c, "hint", 0);
-	(void)err;
-	if (!hint && val_len(c->args))
-		hint = val_at(c->args, 0);
-	const char *msg =
-	        hint && val_is_str(hint) ? val_get_strz(hint) : "Mandatory variable has not been overridden";
-	*ret = val_undef(c->a, STR(""), msg);
-	return true;
-}
-
-const struct jinja_func ansible_globals[] = {
+static const struct jinja_func lookup_globals[] = {
         {"lookup", fn_lookup, "asks a lookup plugin; several answers are joined by commas", JINJA_IMPURE,
          NULL},
         {"query", fn_lookup, "asks a lookup plugin; always a list", JINJA_IMPURE, "list"},
         {"q", fn_lookup, "query, shorter", JINJA_IMPURE, "list"},
-        {"now", fn_now, "the current time, formatted by fmt=", JINJA_IMPURE, NULL},
-        {"undef", fn_undef, "an undefined value with a message of its own", 0, NULL},
         {0},
 };
 
+static const struct jinja_table tables[] = {
+        {'f', true, yaml_filters},
+        {'g', true, lookup_globals},
+        {0, false, NULL},
+};
+
+const struct jinja_table *templating_tables(void)
+{
+	return tables;
+}
+
 void templating_add(struct jinja_env *env)
 {
-	jinja_env_filters(env, ansible_yaml_filters);
-	jinja_env_globals(env, ansible_globals);
+	for (const struct jinja_table *t = tables; t->rows; t++) {
+		if (t->kind == 'f')
+			jinja_env_filters(env, t->rows);
+		else
+			jinja_env_globals(env, t->rows);
+	}
 }

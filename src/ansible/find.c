@@ -40,6 +40,16 @@ struct val *scope_search_path(struct scope *s, const char *sub)
 	return list;
 }
 
+const char *scope_searched(struct scope *s, const char *sub)
+{
+	struct val *dirs = scope_search_path(s, sub);
+	const char *text = "nowhere";
+	VAL_EACH (i, dirs)
+		text = i ? arena_printf(s->a, "%s, %s", text, val_get_strz(val_at(dirs, i)))
+		         : val_get_strz(val_at(dirs, i));
+	return text;
+}
+
 const char *scope_find(struct scope *s, const char *sub, struct str name)
 {
 	const char *z = arena_strndup(s->a, name.p, name.n);

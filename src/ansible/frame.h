@@ -13,6 +13,8 @@ struct engine;
 /* A role as a play uses it: its files with the parameters of one mention. */
 struct role {
 	const char *name, *path;
+	const char *short_name,
+	        *collection;         /* of "namespace.collection.role" the parts; NULL: in no collection */
 	struct val *defaults, *vars; /* what its files say */
 	struct val *params;          /* inline variables of the entry: "- {role: x, a: 1}" */
 	struct node *entry;          /* the entry's keywords; entry->kw[KW_VARS] are its vars; NULL: none */
@@ -22,7 +24,9 @@ struct role {
 	struct val *meta;                                                   /* meta/main.yml, a map */
 	struct val *argspec;                                                /* of the entry point, or NULL */
 	const char *tasks_from, *vars_from, *defaults_from, *handlers_from; /* NULL: main */
-	struct tfile *tasks, *handlers;                                     /* NULL: none */
+	const char
+	        *spec_name; /* of its argument specification: the file as it was written, with its suffix */
+	struct tfile *tasks, *handlers; /* NULL: none */
 	bool allow_dup, from_include, exported;
 	struct val *done; /* host name -> true */
 };
@@ -46,14 +50,27 @@ struct frame {
 	} * imports; /* already expanded */
 };
 
-/* Finds and reads role NAME. ENTRY: keywords of the mention or NULL; FROM: {tasks_from, vars_from, ...} or
- * NULL. The same mention twice in one play is the same role. Problems go to run's errs: NULL. */
-struct role *role_load(struct engine *e, struct str name, struct origin at, struct node *entry,
-                       struct val *params, const struct val *from, struct role *parent);
+/* A mention of a role. */
+struct role_ref {
+	struct str name;
+	struct origin at;
+	struct node *entry;            /* its keywords; NULL: none */
+	struct val *params;            /* NULL: none */
+	const struct val *from;        /* {tasks_from, vars_from, ...}; NULL: it stands in "roles:" */
+	const struct val *collections; /* where to look for it; NULL: nowhere */
+	struct role *parent;
+};
+
+/* Finds and reads a role. The same mention twice in one play is the same role. Problems go to run's errs:
+ * NULL. */
+struct role *role_load(struct engine *e, const struct role_ref *ref);
 /* An entry of "roles:" or of meta dependencies. */
-struct role *role_entry_load(struct engine *e, const struct val *ds, struct role *parent);
-/* The directory of role NAME as seen from PARENT's role and the playbook; NULL when there is none. */
-const char *role_find(struct engine *e, struct str name, const struct role *parent);
+struct role *role_entry_load(struct engine *e, const struct val *ds, const struct val *collections,
+                             struct role *parent);
+/* The directory of role NAME as seen from PARENT's role and the playbook; NULL when there is none.
+ * COLLECTIONS: names (or one) where to look for it, or NULL. */
+const char *role_find(struct engine *e, struct str name, const struct role *parent,
+                      const struct val *collections);
 /* DIR/NAME with .yml, .yaml, .json or as it is; a directory counts when DIRS. NULL when there is none. */
 const char *role_file(struct arena *a, const char *dir, const char *name, bool dirs);
 

@@ -5,7 +5,7 @@ static void add_one(struct engine *e, struct task *t, struct frame *f)
 	struct handler *h = ARENA_NEW(e->pr->a, struct handler);
 	h->task = t;
 	h->frame = f;
-	t->index = e->pr->n_handlers;
+	h->list = e->pr->n_lists;
 	PTRS_PUSH(e->pr->a, e->pr->handlers, e->pr->n_handlers, h);
 }
 
@@ -34,6 +34,7 @@ void handlers_add(struct engine *e, struct block *b, struct frame *f)
 	for (size_t i = 0; i < e->pr->n_handlers; i++)
 		if (e->pr->handlers[i]->frame == f && f)
 			return;
+	e->pr->n_lists++;
 	add_nodes(e, &b->sec[SEC_TASKS], f);
 }
 
@@ -66,9 +67,13 @@ static bool name_matches(const struct handler *h, struct str name, struct str wa
 		return true;
 	/* "role : name" */
 	const struct role *r = h->frame ? h->frame->role : NULL;
-	size_t n = r ? strlen(r->name) : 0;
-	return r && wanted.n == n + 3 + name.n && memcmp(wanted.p, r->name, n) == 0 &&
-	       memcmp(wanted.p + n, " : ", 3) == 0 && str_eq(str_n(wanted.p + n + 3, name.n), name);
+	if (!r || wanted.n < name.n || !str_eq(str_from(wanted, wanted.n - name.n), name))
+		return false;
+	wanted.n -= name.n;
+	if (!str_ends(wanted, " : "))
+		return false;
+	wanted.n -= 3;
+	return str_eqc(wanted, r->name) || str_eqc(wanted, r->short_name);
 }
 
 static bool listens(struct engine *e, struct handler *h, struct str topic)
@@ -108,39 +113,82 @@ static void mark(struct engine *e, struct handler *h, struct host *host)
 	h->notified[host->index] = true;
 }
 
-bool handlers_notify(struct engine *e, struct host_run *hr, struct str wanted, bool now)
+/* One task may be several handlers: of a role that is there twice, in two frames. */
+void handlers_ran(struct engine *e, const struct task *t, const struct frame *f, const struct host *host)
 {
-	struct play_run *pr = e->pr;
+	for (size_t i = 0; i < e->pr->n_handlers; i++) {
+		struct handler *h = e->pr->handlers[i];
+		if (h->task != t || h->frame != f)
+			continue;
+		if (!host)
+			h->n_notified = 0;
+		else if (host->index < h->n_notified)
+			h->notified[host->index] = false;
+	}
+}
+
+/* Handler I-th in the order names are looked up: those that were loaded last come first, but within what was
+ * loaded together in the order they are written. */
+static struct handler *by_rank(const struct play_run *pr, size_t i)
+{
+	size_t end = pr->n_handlers, at = end;
+	while (at > 0) {
+		const struct handler *last = pr->handlers[at - 1];
+		while (at > 0 && pr->handlers[at - 1]->list == last->list)
+			at--;
+		if (i < end - at)
+			return pr->handlers[at + i];
+		i -= end - at;
+		end = at;
+	}
+	return NULL;
+}
+
+/* Whether one before RANK listens, too, under the same name. */
+static bool heard(struct engine *e, size_t rank, struct str topic)
+{
+	struct str name = handler_name(e, by_rank(e->pr, rank));
+	for (size_t i = 0; i < rank && name.n; i++) {
+		struct handler *h = by_rank(e->pr, i);
+		if (str_eq(handler_name(e, h), name) && listens(e, h, topic))
+			return true;
+	}
+	return false;
+}
+
+bool handlers_named(struct engine *e, struct str wanted, struct host *host)
+{
 	bool found = false;
-	/* Of several with the name, the last one defined. */
-	for (size_t i = pr->n_handlers; i-- > 0 && !found;) {
-		struct handler *h = pr->handlers[i];
+	struct handler *h;
+	for (size_t i = 0; !found && (h = by_rank(e->pr, i)); i++) {
 		if (!name_matches(h, handler_name(e, h), wanted))
 			continue;
 		found = true;
-		if (now)
-			mark(e, h, hr->host);
+		if (host)
+			mark(e, h, host);
 	}
-	for (size_t i = 0; i < pr->n_handlers; i++) {
-		struct handler *h = pr->handlers[i];
-		if (!listens(e, h, wanted))
-			continue;
-		/* Several listeners of one name: again the last. */
-		bool later = false;
-		for (size_t k = i + 1; k < pr->n_handlers && h->task->name.n; k++)
-			later = later || (str_eq(handler_name(e, pr->handlers[k]), handler_name(e, h)) &&
-			                  listens(e, pr->handlers[k], wanted));
-		if (later)
+	for (size_t i = 0; (h = by_rank(e->pr, i)); i++) {
+		if (!listens(e, h, wanted) || heard(e, i, wanted))
 			continue;
 		found = true;
-		if (now)
-			mark(e, h, hr->host);
-	}
-	if (found && !now) {
-		VAL_EACH (i, hr->notifications)
-			if (str_eq(val_get_str(val_at(hr->notifications, i)), wanted))
-				return true;
-		val_push(hr->notifications, val_str(pr->a, wanted));
+		if (!host)
+			break;
+		mark(e, h, host);
 	}
 	return found;
+}
+
+bool handlers_notify(struct engine *e, struct host_run *hr, struct str wanted)
+{
+	if (!handlers_named(e, wanted, hr->flushing ? hr->host : NULL))
+		return false;
+	if (hr->flushing)
+		return true;
+	if (!hr->notes)
+		hr->notes = val_list(e->pr->a);
+	VAL_EACH (i, hr->notes)
+		if (str_eq(val_get_str(val_at(hr->notes, i)), wanted))
+			return true;
+	val_push(hr->notes, val_str(e->pr->a, wanted));
+	return true;
 }

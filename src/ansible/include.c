@@ -42,6 +42,18 @@ const char *include_find(struct scope *s, const struct task *t, struct str name)
 	return p ? p : scope_find(s, "tasks", name);
 }
 
+/* Where NAME would have to be, for the message. */
+static const char *include_wanted(const struct scope *s, const struct task *t, struct str name)
+{
+	const char *z = arena_strndup(s->a, name.p, name.n);
+	const struct role *r = s->frame ? s->frame->role : NULL;
+	if (*z == '/')
+		return z;
+	if (r)
+		return fs_join(s->a, fs_join(s->a, r->path, t->handler ? "handlers" : "tasks"), z);
+	return fs_join(s->a, t->file && *t->file->dir ? t->file->dir : s->e->playbook_dir, z);
+}
+
 static bool file_frame(struct engine *e, struct scope *s, struct task *t, struct frame *f, struct val *file,
                        bool is_static, struct frame **ret, struct err *err)
 {
@@ -52,9 +64,12 @@ static bool file_frame(struct engine *e, struct scope *s, struct task *t, struct
 		return false;
 	name = str_trim(name);
 	const char *path = include_find(s, t, name);
-	if (!path)
-		return err_set(err, ERR_USER, val_origin(file), "Could not find or access '%.*s'",
-		               STR_FMT(name));
+	if (!path) {
+		e->missing = e->missing || is_static;
+		return err_set(err, ERR_USER, val_origin(file),
+		               "Could not find or access '%s' on the Ansible Controller.",
+		               include_wanted(s, t, name));
+	}
 	size_t depth = 0;
 	for (const struct frame *up = f; up; up = up->up)
 		if (++depth > 200)
@@ -87,7 +102,7 @@ static const char *const role_args[] = {"name",
                                         NULL};
 static const char *const task_args[] = {"_raw_params", "file", "apply", NULL};
 
-bool include_check_args(const struct task *t, struct errs *errs)
+bool include_check_args(struct arena *a, const struct task *t, struct errs *errs)
 {
 	enum action_kind k = t->action->kind;
 	bool role = k == ACT_INCLUDE_ROLE || k == ACT_IMPORT_ROLE;
@@ -95,14 +110,15 @@ bool include_check_args(const struct task *t, struct errs *errs)
 	size_t before = errs->n;
 	MAP_EACH (i, t->args) {
 		const struct val *key = val_key_at(t->args, i);
+		struct str name = val_is_str(key) ? val_get_str(key) : STR("");
 		bool ok = false;
 		for (size_t n = 0; known[n]; n++)
-			ok = ok || str_eqc(val_get_str(key), known[n]);
-		if (str_eqc(val_get_str(key), "apply") && (k == ACT_IMPORT_TASKS || k == ACT_IMPORT_ROLE))
+			ok = ok || str_eqc(name, known[n]);
+		if (str_eqc(name, "apply") && (k == ACT_IMPORT_TASKS || k == ACT_IMPORT_ROLE))
 			ok = false;
 		if (!ok)
-			err_set(errs_add(errs), ERR_USER, val_origin(key), "Invalid options for %s: %s",
-			        t->module_name, val_get_strz(key));
+			err_set(errs_add(errs), ERR_USER, val_origin(key), "Invalid options for %s: %.*s",
+			        t->module_name, STR_FMT(val_text(key, a)));
 	}
 	if (role ? !val_get(t->args, "name") && !val_get(t->args, "role") : !file_arg(t->args))
 		err_set(errs_add(errs), ERR_USER, t->n.at,
@@ -114,13 +130,13 @@ bool include_check_args(const struct task *t, struct errs *errs)
 static struct task *validation_task(struct engine *e, struct role *r)
 {
 	struct val *args = val_map(e->a), *ctx = val_map(e->a);
-	const char *entry = r->tasks_from ? r->tasks_from : "main";
+	const char *entry = r->spec_name;
 	const char *desc = val_map_strz(r->argspec, "short_description", "");
 	const struct val *opts = val_get(r->argspec, "options");
-	val_set(args, "argument_spec", opts ? val_mark_unsafe(e->a, val_copy(e->a, opts)) : val_map(e->a));
+	val_set(args, "argument_spec", opts ? val_copy_unsafe(e->a, opts) : val_map(e->a));
 	val_set(args, "provided_arguments", r->params);
 	val_set(ctx, "type", val_strz(e->a, "role"));
-	val_set(ctx, "name", val_strz(e->a, r->name));
+	val_set(ctx, "name", val_strz(e->a, r->short_name));
 	val_set(ctx, "argument_spec_name", val_strz(e->a, entry));
 	val_set(ctx, "path", val_strz(e->a, r->path));
 	val_set(args, "validate_args_context", ctx);
@@ -174,6 +190,8 @@ static bool role_inclusion(struct engine *e, struct scope *s, struct task *t, st
 			continue;
 		if (!scope_text(s, v, &file, err))
 			return false;
+		if (i == 0)
+			val_set(from, "spec", val_str(e->a, file));
 		if (str_ends(file, ".yml") || str_ends(file, ".yaml"))
 			file.n -= str_ends(file, ".yml") ? 4 : 5;
 		val_set(from, keys[i], val_str(e->a, file));
@@ -186,8 +204,12 @@ static bool role_inclusion(struct engine *e, struct scope *s, struct task *t, st
 	struct errs *keep = e->errs, own = {0};
 	struct errs *lkeep = e->loader.errs;
 	e->errs = e->loader.errs = &own;
-	struct role *r =
-	        role_load(e, str_dup(e->a, text), val_origin(name), NULL, NULL, from, f ? f->role : NULL);
+	const struct role_ref ref = {.name = str_dup(e->a, text),
+	                             .at = val_origin(name),
+	                             .from = from,
+	                             .collections = kw_get(&t->n, f, &e->pr->play->n, KW_COLLECTIONS),
+	                             .parent = f ? f->role : NULL};
+	struct role *r = role_load(e, &ref);
 	e->errs = keep;
 	e->loader.errs = lkeep;
 	bool ok = r && !own.n;
@@ -264,7 +286,9 @@ bool include_make(struct engine *e, struct inclusion *in, struct err *err)
 		return false;
 	if (in->vars)
 		in->made->vars = val_copy(e->pr->a, in->vars);
-	return set_apply(e, &s, in->made, val_get(in->args, "apply"), err);
+	/* As written: what is applied is templated where it is used. */
+	struct val *apply = val_get(in->task->args, "apply");
+	return set_apply(e, &s, in->made, apply ? apply : val_get(in->args, "apply"), err);
 }
 
 const char *include_label(const struct inclusion *in)
@@ -287,7 +311,7 @@ struct frame *import_expand(struct engine *e, struct task *t, struct frame *f, s
 	scope_init(&s, e, h, &t->n, f, e->pr->a);
 	struct errs own = {0};
 	bool role = t->action->kind == ACT_IMPORT_ROLE;
-	bool ok = include_check_args(t, &own);
+	bool ok = include_check_args(e->pr->a, t, &own);
 	if (!ok)
 		err_move(&err, &own.v[0]);
 	errs_clear(&own);

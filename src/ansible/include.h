@@ -30,7 +30,7 @@ bool include_make(struct engine *e, struct inclusion *in, struct err *err);
 /* The path or role name as shown. */
 const char *include_label(const struct inclusion *in);
 /* Whether the parameters of an include or import are right. */
-bool include_check_args(const struct task *t, struct errs *errs);
+bool include_check_args(struct arena *a, const struct task *t, struct errs *errs);
 /* Finds the file an include_tasks or import_tasks means; NULL when nowhere. */
 const char *include_find(struct scope *s, const struct task *t, struct str name);
 #endif

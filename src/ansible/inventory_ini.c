@@ -1,65 +1,19 @@
 /* The ini form of an inventory: [group], [group:vars], [group:children], host lines with ranges and
  * variables. */
 #include "ansible/inventory.h"
+#include "ansible/ptrs.h"
 #include "base/source.h"
 #include "jinja/jinja.h"
 #include <ctype.h>
 
-bool inventory_ranges(struct arena *a, struct str pattern, struct val *names, struct err *err);
-
-struct range {
-	int64_t from, to, step;
-	int width; /* zero padding */
-	bool alpha;
+/* A group that was named before it was declared. */
+struct pending {
+	struct str name, at;
+	bool vars;              /* by [NAME:vars] */
+	struct group **parents; /* that want it for a child */
+	size_t n_parents;
+	struct pending *next;
 };
-
-/* "a:f", "01:10", "1:9:2" */
-static bool parse_range(struct str s, struct range *r)
-{
-	struct str from = str_split(&s, ':');
-	if (!s.p)
-		return false;
-	struct str to = str_split(&s, ':');
-	*r = (struct range){.step = 1};
-	if (s.p && (!str_int(s, &r->step) || r->step <= 0))
-		return false;
-	if (from.n == 1 && to.n == 1 && isalpha((unsigned char)*from.p) && isalpha((unsigned char)*to.p)) {
-		r->from = (unsigned char)*from.p;
-		r->to = (unsigned char)*to.p;
-		r->alpha = true;
-		return r->from <= r->to;
-	}
-	if (!from.n)
-		r->from = 0;
-	else if (!str_int(from, &r->from))
-		return false;
-	if (from.n > 1 && from.p[0] == '0')
-		r->width = (int)from.n;
-	return str_int(to, &r->to) && r->from <= r->to && r->to - r->from < 1000000;
-}
-
-bool inventory_ranges(struct arena *a, struct str pattern, struct val *names, struct err *err)
-{
-	const char *open = memchr(pattern.p, '[', pattern.n);
-	const char *close = open ? memchr(open, ']', (size_t)(pattern.p + pattern.n - open)) : NULL;
-	if (!close || !memchr(open, ':', (size_t)(close - open))) {
-		val_push(names, val_str(a, pattern));
-		return true;
-	}
-	struct range r;
-	if (!parse_range(str_n(open + 1, (size_t)(close - open - 1)), &r))
-		return err_set(err, ERR_USER, ORIGIN_NONE, "'%.*s' is no range of hosts", STR_FMT(pattern));
-	int head = (int)(open - pattern.p), tail = (int)(pattern.p + pattern.n - close - 1);
-	for (int64_t i = r.from; i <= r.to; i += r.step) {
-		const char *z =
-		        r.alpha ? arena_printf(a, "%.*s%c%.*s", head, pattern.p, (int)i, tail, close + 1)
-		                : arena_printf(a, "%.*s%0*lld%.*s", head, pattern.p, r.width, (long long)i,
-		                               tail, close + 1);
-		if (!inventory_ranges(a, str_c(z), names, err))
-			return false;
-	}
-	return true;
-}
 
 struct ini {
 	struct inventory *inv;
@@ -68,6 +22,7 @@ struct ini {
 	struct group *group;
 	char kind; /* h(osts) v(ars) c(hildren) */
 	struct str text;
+	struct pending *pending;
 };
 
 static struct origin at(const struct ini *in, struct str s)
@@ -75,18 +30,18 @@ static struct origin at(const struct ini *in, struct str s)
 	return (struct origin){in->src, (uint32_t)(s.p - in->text.p)};
 }
 
-/* A word with shell quoting, as shlex.split with comments: false at the end of the line or at a '#'. */
-static bool next_word(struct str *s, struct buf *out)
+/* A word with shell quoting, as shlex.split with comments. *RET_ANY: there was one before the end of the line
+ * or a '#'. */
+static bool next_word(struct ini *in, struct str *s, struct buf *out, bool *ret_any, struct err *err)
 {
 	size_t i = 0;
 	while (i < s->n && isspace((unsigned char)s->p[i]))
 		i++;
-	if (i == s->n || s->p[i] == '#')
-		return false;
+	*ret_any = i < s->n && s->p[i] != '#';
 	char quote = 0;
-	for (; i < s->n; i++) {
+	for (; i < s->n && *ret_any; i++) {
 		char c = s->p[i];
-		if (!quote && isspace((unsigned char)c))
+		if (!quote && (isspace((unsigned char)c) || c == '#'))
 			break;
 		if (quote ? c == quote : c == '"' || c == '\'')
 			quote = quote ? 0 : c;
@@ -96,7 +51,10 @@ static bool next_word(struct str *s, struct buf *out)
 		else
 			buf_addc(out, c);
 	}
-	*s = str_n(s->p + i, s->n - i);
+	if (quote)
+		return err_set(err, ERR_USER, at(in, *s),
+		               "Error parsing host definition: No closing quotation");
+	*s = i < s->n && s->p[i] == '#' ? STR("") : str_n(s->p + i, s->n - i);
 	return true;
 }
 
@@ -104,34 +62,96 @@ static bool next_word(struct str *s, struct buf *out)
 static struct val *ini_value(struct ini *in, struct str s, struct origin o)
 {
 	struct val *v;
-	if (jinja_literal_eval(in->a, s, &v))
-		return v;
+	if (jinja_python_literal(in->a, s, &v)) {
+		struct val *list = val_kind(v) == VAL_TUPLE ? val_list(in->a) : NULL;
+		for (size_t i = 0; list && i < val_len(v); i++)
+			val_push(list, val_at(v, i));
+		return list ? list : v;
+	}
 	return val_at_origin(in->a, val_str(in->a, s), o);
 }
 
-static bool section(struct ini *in, struct str line, struct err *err)
+/* ---- groups -------------------------------------------------------------------------------------------- */
+
+static struct pending **pending_find(struct ini *in, struct str name)
 {
-	const char *end = memchr(line.p, ']', line.n);
-	if (!end)
-		return err_set(err, ERR_USER, at(in, line), "invalid section entry: '%.*s'", STR_FMT(line));
-	struct str name = str_n(line.p + 1, (size_t)(end - line.p - 1)), kind = name;
-	name = str_split(&kind, ':');
-	if (kind.p && !str_eqc(kind, "vars") && !str_eqc(kind, "children") && !str_eqc(kind, "hosts"))
-		return err_set(err, ERR_USER, at(in, line), "section [%.*s] has unknown type: %.*s",
-		               STR_FMT(name), STR_FMT(kind));
-	in->kind = kind.p ? kind.p[0] : 'h';
-	in->group = inventory_add_group(in->inv, name);
+	struct pending **p = &in->pending;
+	while (*p && !str_eq((*p)->name, name))
+		p = &(*p)->next;
+	return p;
+}
+
+static bool join(struct ini *in, struct group *g, struct group *child, struct str where, struct err *err)
+{
+	return group_add_child(in->inv, g, child) ||
+	       err_set(err, ERR_USER, at(in, where), "group '%s' cannot be its own descendant", child->name);
+}
+
+/* The group is declared: it goes to those that asked for it. */
+static bool declared(struct ini *in, struct group *g, struct err *err)
+{
+	struct pending **p = pending_find(in, str_c(g->name)), *one = *p;
+	if (!one)
+		return true;
+	*p = one->next;
+	for (size_t i = 0; i < one->n_parents; i++)
+		if (!join(in, one->parents[i], g, one->at, err))
+			return false;
 	return true;
+}
+
+static struct pending *pend(struct ini *in, struct str name, struct str where)
+{
+	struct pending **p = pending_find(in, name);
+	if (!*p) {
+		*p = ARENA_NEW(in->a, struct pending);
+		(*p)->name = str_dup(in->a, name);
+		(*p)->at = where;
+	}
+	return *p;
+}
+
+/* "[name]" or "[name:kind]", a comment behind it perhaps. *RET_IS: it is one. */
+static bool section(struct ini *in, struct str line, bool *ret_is, struct err *err)
+{
+	const char *end = line.p[0] == '[' ? memchr(line.p, ']', line.n) : NULL;
+	struct str rest = end ? str_trim(str_n(end + 1, (size_t)(line.p + line.n - end - 1))) : STR("");
+	struct str kind = end ? str_n(line.p + 1, (size_t)(end - line.p - 1)) : STR("");
+	bool blank = false;
+	for (size_t i = 0; i < kind.n; i++)
+		blank = blank || isspace((unsigned char)kind.p[i]);
+	struct str name = str_split(&kind, ':');
+	*ret_is = end && name.n && !blank && (!rest.n || rest.p[0] == '#') &&
+	          (!kind.p || (kind.n && !memchr(kind.p, ':', kind.n)));
+	if (!*ret_is)
+		return line.p[0] != '[' || line.p[line.n - 1] != ']' ||
+		       err_set(err, ERR_USER, at(in, line),
+		               "Invalid section entry: '%.*s'. Please make sure that there are no spaces in "
+		               "the section entry, and that there are no other invalid characters",
+		               STR_FMT(line));
+	if (kind.p && !str_eqc(kind, "vars") && !str_eqc(kind, "children") && !str_eqc(kind, "hosts"))
+		return err_set(err, ERR_USER, at(in, line), "Section [%.*s:%.*s] has unknown type: %.*s",
+		               STR_FMT(name), STR_FMT(kind), STR_FMT(kind));
+	in->kind = kind.p ? kind.p[0] : 'h';
+	if (in->kind == 'v' && !inventory_group(in->inv, name) && !*pending_find(in, name))
+		pend(in, name, line)->vars = true;
+	in->group = inventory_add_group(in->inv, name);
+	return in->kind == 'v' || declared(in, in->group, err);
 }
 
 static bool child_line(struct ini *in, struct str line, struct err *err)
 {
-	const char *hash = memchr(line.p, '#', line.n);
-	if (hash)
-		line = str_trim(str_n(line.p, (size_t)(hash - line.p)));
-	if (!group_add_child(in->inv, in->group, inventory_add_group(in->inv, line)))
-		return err_set(err, ERR_USER, at(in, line), "group '%.*s' cannot be its own descendant",
-		               STR_FMT(line));
+	size_t n = 0;
+	while (n < line.n && !isspace((unsigned char)line.p[n]) && line.p[n] != ':' && line.p[n] != ']')
+		n++;
+	struct str name = str_n(line.p, n), rest = str_trim(str_n(line.p + n, line.n - n));
+	if (!n || (rest.n && rest.p[0] != '#'))
+		return err_set(err, ERR_USER, at(in, line), "Expected group name, got: %.*s", STR_FMT(line));
+	struct group *child = inventory_group(in->inv, name);
+	if (child)
+		return join(in, in->group, child, line, err);
+	struct pending *p = pend(in, name, line);
+	PTRS_PUSH(in->a, p->parents, p->n_parents, in->group);
 	return true;
 }
 
@@ -139,10 +159,10 @@ static bool vars_line(struct ini *in, struct str line, struct err *err)
 {
 	const char *eq = memchr(line.p, '=', line.n);
 	if (!eq)
-		return err_set(err, ERR_USER, at(in, line), "expected key=value, got: %.*s", STR_FMT(line));
+		return err_set(err, ERR_USER, at(in, line), "Expected key=value, got: %.*s", STR_FMT(line));
 	struct str key = str_trim(str_n(line.p, (size_t)(eq - line.p)));
 	struct str value = str_trim(str_n(eq + 1, (size_t)(line.p + line.n - eq - 1)));
-	val_sets(in->group->vars, key, ini_value(in, value, at(in, value)));
+	group_set_var(in->group, val_str(in->a, key), ini_value(in, value, at(in, value)));
 	return true;
 }
 
@@ -150,27 +170,17 @@ static bool host_line(struct ini *in, struct str line, struct err *err)
 {
 	struct buf w = {0};
 	struct str rest = line;
-	struct val *names = val_list(in->a), *vars = val_map(in->a);
-	next_word(&rest, &w);
-	struct str host = buf_take(&w, in->a);
-	/* "host:2222", but not "fe80::1" and not a range's colon */
-	const char *colon = memrchr(host.p, ':', host.n);
-	int64_t port;
-	if (colon && !memchr(colon, ']', (size_t)(host.p + host.n - colon)) &&
-	    (memchr(host.p, ':', host.n) == colon || memchr(host.p, ']', host.n)) &&
-	    str_int(str_n(colon + 1, (size_t)(host.p + host.n - colon - 1)), &port)) {
-		val_set(vars, "ansible_port", val_int(in->a, port));
-		host.n = (size_t)(colon - host.p);
-	}
-	bool ok = inventory_ranges(in->a, host, names, err);
-	for (;;) {
-		buf_clear(&w);
+	struct val *vars = val_map(in->a);
+	bool any, ok = next_word(in, &rest, &w, &any, err);
+	struct str host = str_dup(in->a, buf_str(&w));
+	while (ok) {
 		struct origin o = at(in, rest);
-		if (!ok || !next_word(&rest, &w))
+		buf_clear(&w);
+		if (!rest.n || !(ok = next_word(in, &rest, &w, &any, err)) || !any)
 			break;
 		char *eq = memchr(w.p, '=', w.n);
 		if (!eq) {
-			ok = err_set(err, ERR_USER, o, "expected key=value host variable assignment, got: %s",
+			ok = err_set(err, ERR_USER, o, "Expected key=value host variable assignment, got: %s",
 			             w.p);
 			break;
 		}
@@ -178,33 +188,38 @@ static bool host_line(struct ini *in, struct str line, struct err *err)
 		val_sets(vars, str_dup(in->a, str_n(w.p, (size_t)(eq - w.p))), ini_value(in, value, o));
 	}
 	buf_free(&w);
-	for (size_t i = 0; ok && i < val_len(names); i++) {
-		struct host *h = inventory_add_host(in->inv, val_get_str(val_at(names, i)));
-		if (in->group)
-			group_add_host(in->inv, in->group, h);
-		MAP_EACH (k, vars)
-			val_setk(h->vars, val_key_at(vars, k), val_value_at(vars, k));
-	}
-	return ok;
+	return ok && inventory_add_hosts(in->inv, in->group, host, at(in, line), vars, err);
+}
+
+static bool ini_line(struct ini *in, struct str line, struct err *err)
+{
+	bool is_section;
+	if (!line.n || line.p[0] == '#' || line.p[0] == ';')
+		return true;
+	if (!section(in, line, &is_section, err))
+		return false;
+	if (is_section)
+		return true;
+	return in->kind == 'c'   ? child_line(in, line, err)
+	       : in->kind == 'v' ? vars_line(in, line, err)
+	                         : host_line(in, line, err);
 }
 
 bool inventory_parse_ini(struct inventory *inv, struct str text, uint32_t src, struct err *err)
 {
 	struct ini in = {.inv = inv, .a = inv->a, .src = src, .kind = 'h', .text = text};
 	in.group = inventory_add_group(inv, STR("ungrouped"));
-	while (text.p) {
-		struct str line = str_trim(str_split(&text, '\n'));
-		if (!line.n || line.p[0] == '#' || line.p[0] == ';')
-			continue;
-		bool ok = line.p[0] == '[' && memchr(line.p, ']', line.n) == line.p + line.n - 1 &&
-		                          !memchr(line.p, ' ', line.n)
-		                  ? section(&in, line, err)
-		          : in.kind == 'c' ? child_line(&in, line, err)
-		          : in.kind == 'v' ? vars_line(&in, line, err)
-		                           : host_line(&in, line, err);
-		if (!ok)
+	while (text.p)
+		if (!ini_line(&in, str_trim(str_split(&text, '\n')), err))
 			return false;
-	}
-	inventory_settle(inv);
+	const struct pending *p = in.pending;
+	if (p && p->vars)
+		return err_set(err, ERR_USER, at(&in, p->at),
+		               "Section [%.*s:vars] not valid for undefined group: %.*s", STR_FMT(p->name),
+		               STR_FMT(p->name));
+	if (p)
+		return err_set(err, ERR_USER, at(&in, p->at),
+		               "Section [%s:children] includes undefined group: %.*s",
+		               p->parents[p->n_parents - 1]->name, STR_FMT(p->name));
 	return true;
 }

@@ -5,6 +5,9 @@
 #include "modules/digest.h"
 #include "modules/spec.h"
 #include <math.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 static struct val *kw_of(const struct item_run *r, enum kw kw)
 {
@@ -52,8 +55,36 @@ static void on_progress(void *ctx, struct str line, bool is_stderr)
 	struct item_run *r = ctx;
 	const struct engine_opts *o = r->t->e->opts;
 	(void)is_stderr;
-	if (o->out && o->out->progress && !r->t->no_log)
+	if (o->out && o->out->progress && !r->no_log)
 		o->out->progress(o->out_ctx, r->t->hr->host->name, line);
+}
+
+/* What is as the agent assumes it to be is left out. */
+static void task_options(const struct item_run *r, struct val *task)
+{
+	const struct {
+		const char *name;
+		bool on;
+	} flags[] = {{"check", r->check}, {"diff", r->diff}, {"no_log", r->no_log}};
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+		if (flags[i].on)
+			val_set(task, flags[i].name, val_bool(true));
+	if (r->become && !str_eqc(r->become_user, "root"))
+		val_set(task, "user", val_str(r->a, r->become_user));
+	if (r->env && val_len(r->env))
+		val_set(task, "env", r->env);
+	if (r->t->e->opts->verbosity)
+		val_set(task, "verbosity", val_int(r->a, r->t->e->opts->verbosity));
+	if (r->timeout > 0)
+		val_set(task, "timeout", val_int(r->a, (int64_t)ceil(r->timeout)));
+	if (r->background)
+		val_set(task, "background", val_bool(true));
+}
+
+bool act_bool(const struct item_run *r, const char *name, bool dflt)
+{
+	const struct val *v = val_get(r->args, name);
+	return v && !val_is_null(v) ? val_to_bool(v) : dflt;
 }
 
 bool act_submit(struct item_run *r, const char *module, struct val *args, struct err *err)
@@ -71,15 +102,7 @@ bool act_submit(struct item_run *r, const char *module, struct val *args, struct
 		val_set(task, "content", content);
 	}
 	val_set(task, "args", args);
-	val_set(task, "check", val_bool(r->check));
-	val_set(task, "diff", val_bool(r->diff));
-	bool other = r->become && !str_eqc(r->become_user, "root");
-	val_set(task, "user", val_str(r->a, other ? r->become_user : STR("")));
-	val_set(task, "env", r->env ? r->env : val_map(r->a));
-	val_set(task, "no_log", val_bool(r->t->no_log));
-	val_set(task, "verbosity", val_int(r->a, r->t->e->opts->verbosity));
-	if (r->timeout > 0)
-		val_set(task, "timeout", val_float(r->a, r->timeout));
+	task_options(r, task);
 	r->req = (struct link_req){.task = task,
 	                           .become = r->become,
 	                           .read_only = m && (m->flags & MOD_READ_ONLY),
@@ -102,10 +125,8 @@ static void fail_with(struct item_run *r, const struct err *why)
 	err_text(why, &b);
 	if (why->hint)
 		buf_printf(&b, " (%s)", why->hint);
-	val_set(m, "failed", val_bool(true));
+	val_set(m, why->cls == ERR_UNREACHABLE ? "unreachable" : "failed", val_bool(true));
 	val_set(m, "msg", val_str(r->a, buf_str(&b)));
-	if (why->cls == ERR_UNREACHABLE)
-		val_set(m, "unreachable", val_bool(true));
 	struct source_pos pos;
 	struct origin at = err_origin(why);
 	if (at.src && sources_locate(r->t->e->sources, at, &pos))
@@ -126,7 +147,8 @@ static bool merge_environment(struct item_run *r, struct err *err)
 		size_t n = val_is_list(flat) ? val_len(flat) : 1;
 		for (size_t k = 0; k < n; k++) {
 			const struct val *one = val_is_list(flat) ? val_at(flat, k) : flat;
-			if (val_is_null(one) || (val_is_str(one) && !val_len(one)))
+			if (val_is_null(one) || val_is_omit(r->t->e, one) ||
+			    (val_is_str(one) && !val_len(one)))
 				continue;
 			if (!val_is_map(one))
 				return err_set(err, ERR_USER, val_origin(one),
@@ -155,6 +177,7 @@ static bool take_keywords(struct item_run *r, struct err *err)
 	    !scope_number(&r->s, kw_of(r, KW_ASYNC), 0, &n, err) ||
 	    !scope_number(&r->s, kw_of(r, KW_POLL), 15, &poll, err) || !merge_environment(r, err))
 		return false;
+	r->async = n > 0;
 	r->background = n > 0 && poll == 0;
 	if (n > 0 && (r->timeout <= 0 || n < r->timeout))
 		r->timeout = n;
@@ -174,35 +197,11 @@ static bool take_attempts(struct item_run *r, struct err *err)
 	return true;
 }
 
-static bool module_defaults(struct item_run *r, struct val **into, struct err *err)
-{
-	const struct task *t = r->t->task;
-	struct val *all = kw_all(&t->n, r->t->frame, &r->t->e->pr->play->n, KW_MODULE_DEFAULTS, r->a);
-	const char *dot = strrchr(t->module_name, '.'), *name = dot ? dot + 1 : t->module_name;
-	VAL_EACH (i, all) {
-		struct val *m;
-		if (!scope_template(&r->s, val_at(all, i), &m, err))
-			return false;
-		for (size_t k = 0; val_is_map(m) && k < val_len(m); k++) {
-			struct str key = val_text(val_key_at(m, k), r->a);
-			const char *kdot = memrchr(key.p, '.', key.n);
-			struct str last = kdot ? str_n(kdot + 1, (size_t)(key.p + key.n - kdot - 1)) : key;
-			const struct val *args = val_value_at(m, k);
-			/* An inner mention of the module replaces the outer one whole. */
-			if (str_eqc(last, name))
-				*into = val_map(r->a);
-			for (size_t j = 0; str_eqc(last, name) && val_is_map(args) && j < val_len(args); j++)
-				val_setk(*into, val_key_at(args, j), val_value_at(args, j));
-		}
-	}
-	return true;
-}
-
 static bool take_args(struct item_run *r, struct err *err)
 {
 	const struct task *t = r->t->task;
 	struct val *args = val_map(r->a), *own, *tmpl;
-	if (!module_defaults(r, &args, err))
+	if (!module_defaults(r, args, err))
 		return false;
 	if (t->args_tmpl) {
 		if (!scope_template(&r->s, t->args_tmpl, &tmpl, err))
@@ -216,11 +215,13 @@ static bool take_args(struct item_run *r, struct err *err)
 			               val_type_name(tmpl));
 		args = val_merge(r->a, args, tmpl, false);
 	}
-	if (t->action && (t->action->flags & ACT_KEEP_ARGS)) {
-		r->args = val_merge(r->a, args, t->args, false);
-		return true;
+	struct val *given = t->args;
+	if (t->action && (t->action->flags & ACT_KEEP_APPLY) && val_get(given, "apply")) {
+		/* What is applied is templated by those it is applied to. */
+		given = val_shallow(r->a, given);
+		val_del(given, STR("apply"));
 	}
-	if (!scope_template(&r->s, t->args, &own, err))
+	if (!scope_template(&r->s, given, &own, err))
 		return false;
 	r->args = val_without_omit(r->t->e, r->a, val_merge(r->a, args, own, false));
 	return true;
@@ -237,8 +238,10 @@ static bool take_delegate(struct item_run *r, struct err *err)
 	}
 	if (!v)
 		return true;
-	if (!scope_text(&r->s, v, &name, err))
+	if (!scope_text(&r->s, v, &name, err)) {
+		r->delegated = val_text(v, r->a).p;
 		return false;
+	}
 	if (!name.n || str_eq(name, r->t->e->omit))
 		return true;
 	r->s.delegate = delegate_host(r->t->e, name);
@@ -285,16 +288,26 @@ static bool run_action(struct item_run *r, struct err *err)
 			return false;
 		m = module_find(name);
 		act = action_find(name);
+		r->action_name = name.p;
 	}
+	if (!m && !act && module_elsewhere(name))
+		return err_set(err, ERR_USER, t->n.at, "this build of nante has no module '%.*s'",
+		               STR_FMT(name));
 	if (!m && !act)
 		return err_set(err, ERR_USER, t->n.at, "couldn't resolve module/action '%.*s'",
 		               STR_FMT(name));
+	if (r->async && act && act->start && !(act->flags & ACT_ASYNC))
+		return err_set(err, ERR_USER, t->n.at, "async is not supported for this task.");
+	if (r->async && r->check)
+		return err_set(err, ERR_USER, t->n.at, "check mode and async cannot be used on same task.");
 	bool checked = act ? (act->flags & ACT_CHECK) != 0 : (m->flags & MOD_CHECK) != 0;
-	if (r->check && !checked && !(m && (m->flags & (MOD_CHECK | MOD_READ_ONLY)))) {
+	if (r->check && !checked) {
 		r->result = act_result(r, false);
 		val_set(r->result, "skipped", val_bool(true));
 		val_set(r->result, "msg",
-		        val_strf(r->a, "remote module (%.*s) does not support check mode", STR_FMT(name)));
+		        act ? val_strz(r->a, "check mode is not supported for this task.")
+		            : val_strf(r->a, "remote module (%.*s) does not support check mode",
+		                       STR_FMT(name)));
 		return true;
 	}
 	if (act && act->start)
@@ -307,7 +320,12 @@ static bool begin(struct item_run *r, struct err *err)
 	const struct task *t = r->t->task;
 	bool run;
 	struct val *cond = kw_all(&t->n, r->t->frame, &r->t->e->pr->play->n, KW_WHEN, r->a), *which = NULL;
-	if (!scope_bool(&r->s, kw_of(r, KW_IGNORE_ERRORS), false, &r->ignore_errors, err))
+	if (!scope_bool(&r->s, kw_of(r, KW_NO_LOG), false, &r->no_log, err)) {
+		r->no_log = true;
+		return false;
+	}
+	if (!scope_bool(&r->s, kw_of(r, KW_IGNORE_ERRORS), false, &r->ignore_errors, err) ||
+	    !scope_bool(&r->s, kw_of(r, KW_IGNORE_UNREACHABLE), false, &r->ignore_unreachable, err))
 		return false;
 	if (!scope_cond(&r->s, cond, &run, &which, err))
 		return false;
@@ -324,7 +342,7 @@ static bool begin(struct item_run *r, struct err *err)
 	r->begun = true;
 	if (t->action && (t->action->kind == ACT_INCLUDE_TASKS || t->action->kind == ACT_INCLUDE_ROLE)) {
 		struct errs es = {0};
-		bool ok = include_check_args(t, &es);
+		bool ok = include_check_args(r->a, t, &es);
 		if (!ok)
 			err_move(err, &es.v[0]);
 		errs_clear(&es);
@@ -342,7 +360,7 @@ static bool eval_result_cond(struct item_run *r, enum kw kw, const char *key, co
 	struct val *cond = kw_of(r, kw);
 	struct err err = {0};
 	bool v = false;
-	if (!cond)
+	if (!cond || val_is_null(cond) || (val_is_list(cond) && !val_len(cond)))
 		return true;
 	if (scope_cond(&r->s, cond, &v, NULL, &err)) {
 		val_set(r->result, key, val_bool(v));
@@ -402,15 +420,18 @@ static bool should_retry(struct item_run *r)
 	if (!until) {
 		enough = !val_map_bool(r->result, "failed", false);
 	} else if (!scope_cond(&r->s, until, &enough, NULL, &err)) {
-		val_set(r->result, "failed", val_bool(true));
-		val_set(r->result, "msg", val_strz(r->a, err_msg(&err)));
+		/* What the attempts gave is lost with the question. */
+		r->result = NULL;
+		fail_with(r, &err);
 		err_clear(&err);
 		enough = true;
 	}
 	if (enough)
 		return false;
-	if (r->attempt < r->attempts)
+	if (r->attempt < r->attempts) {
+		val_set(r->result, "retries", val_int(r->a, r->attempts));
 		return true;
+	}
 	val_set(r->result, "attempts", val_int(r->a, r->attempts - 1));
 	val_set(r->result, "failed", val_bool(true));
 	return false;
@@ -419,25 +440,23 @@ static bool should_retry(struct item_run *r)
 static void mark_unsafe(struct item_run *r)
 {
 	const struct task *t = r->t->task;
+	/* The host's answer, which nobody else has. */
 	if (t->module && !t->action)
-		r->result = val_mark_unsafe(r->a, r->result);
+		val_make_unsafe(r->result);
 }
 
-/* poll: 0. The task has run to its end, which async_status will tell; until then it counts as started. */
-static void to_background(struct item_run *r)
+/* A task with async that is waited for has an id as well, as if it had been a job of the host. */
+static void job_state(struct item_run *r, bool finished, struct val *into)
 {
-	struct engine *e = r->t->e;
-	struct val *m = act_result(r, true);
-	const char *jid = arena_printf(e->a, "j%012u.%zu", ++e->next_seq, r->t->hr->host->index);
-	if (!val_get(r->result, "failed"))
-		val_set(r->result, "failed", val_bool(rc_failed(r->result)));
-	val_set(e->async_jobs, jid, val_copy(e->a, r->result));
-	val_set(m, "failed", val_bool(false));
-	val_set(m, "started", val_int(r->a, 1));
-	val_set(m, "finished", val_int(r->a, 0));
-	val_set(m, "ansible_job_id", val_strz(r->a, jid));
-	val_set(m, "results_file", val_strf(r->a, "/root/.ansible_async/%s", jid));
-	r->result = m;
+	uint64_t chance = 0;
+	if (!r->jid && getrandom(&chance, sizeof(chance), 0) != (ssize_t)sizeof(chance))
+		abort();
+	if (!r->jid)
+		r->jid = arena_printf(r->a, "j%llu.%ld", (unsigned long long)(chance % 1000000000000U),
+		                      (long)getpid());
+	val_set(into, "ansible_job_id", val_strz(r->a, r->jid));
+	val_set(into, "started", val_int(r->a, 1));
+	val_set(into, "finished", val_int(r->a, finished));
 }
 
 /* The action or module is done with: what does it amount to, and is there another attempt? */
@@ -450,14 +469,14 @@ static void conclude(struct item_run *r)
 		return;
 	}
 	mark_unsafe(r);
-	if (r->background)
-		to_background(r);
 	if (!val_get(r->result, "failed"))
 		val_set(r->result, "failed", val_bool(rc_failed(r->result)));
 	if (!val_get(r->result, "changed"))
 		val_set(r->result, "changed", val_bool(false));
 	if (r->attempts > 1)
 		val_set(r->result, "attempts", val_int(r->a, r->attempt));
+	if (r->async && !r->background && r->answer && !val_get(r->result, "async_result"))
+		job_state(r, true, r->result);
 	publish(r);
 	if (!val_map_bool(r->result, "skipped", false) &&
 	    eval_result_cond(r, KW_CHANGED_WHEN, "changed", NULL))
@@ -466,7 +485,7 @@ static void conclude(struct item_run *r)
 		const struct engine_output *o = e->opts->out;
 		if (o && o->retry)
 			o->retry(e->opts->out_ctx, r->t->hr->host->name, r->t->label,
-			         (int)(r->attempts - r->attempt), r->result);
+			         (int)(r->attempts - r->attempt), r->no_log ? NULL : r->result);
 		r->attempt++;
 		r->stage = 0;
 		act_sleep(r, r->delay);
@@ -496,6 +515,31 @@ static void after(struct item_run *r, bool ok, struct err *err)
 	}
 }
 
+/* The host broke the task off: its time was over. */
+static void out_of_time(struct item_run *r)
+{
+	struct val *m = act_result(r, false), *more = val_map(r->a);
+	int64_t limit = (int64_t)ceil(r->timeout);
+	val_set(m, "failed", val_bool(true));
+	if (r->async) {
+		job_state(r, false, more);
+		val_set(m, "async_result", more);
+		val_set(m, "msg",
+		        val_strf(r->a, "async task did not complete within the requested time - %llds",
+		                 (long long)limit));
+	} else {
+		val_set(more, "frame", val_strz(r->a, ""));
+		val_set(more, "period", val_int(r->a, limit));
+		val_set(m, "timedout", more);
+		val_set(m, "msg",
+		        val_strf(r->a,
+		                 "The %s action failed to execute in the expected time frame (%lld) and was "
+		                 "terminated",
+		                 r->t->task->module_name, (long long)limit));
+	}
+	r->result = m;
+}
+
 static void answered(struct item_run *r)
 {
 	struct err err = {0};
@@ -508,7 +552,10 @@ static void answered(struct item_run *r)
 	}
 	r->answer = r->req.result;
 	r->state = ITEM_NEW;
-	if (act && act->done) {
+	if (val_map_bool(r->answer, "_timed_out", false)) {
+		out_of_time(r);
+		ok = true;
+	} else if (act && act->done) {
 		ok = act->done(r, &err);
 	} else {
 		r->result = r->answer;
@@ -539,8 +586,9 @@ void item_run_step(struct item_run *r, bool *progress, double *wake)
 			after(r, r->t->task->action->done(r, &err), &err);
 			return;
 		}
+		/* Another attempt has the parameters of the first. */
 		scope_touch(&r->s);
-		bool ok = take_args(r, &err) && run_action(r, &err);
+		bool ok = run_action(r, &err);
 		after(r, ok, &err);
 	}
 }

@@ -1,28 +1,18 @@
 /* Where a host is in its play: a stack of places in blocks. */
 #include "ansible/core.h"
+#include <fnmatch.h>
 #include <stdlib.h>
 
-void host_run_init(struct host_run *hr, struct play_run *pr, struct host *h)
+void host_run_init(struct engine *e, struct host_run *hr, struct host *h)
 {
-	(void)pr;
-	*hr = (struct host_run){.host = h, .notifications = val_list(pr->a)};
+	*hr = (struct host_run){
+	        .host = h, .failed = e->host_failed[h->index], .unreachable = e->host_unreachable[h->index]};
 }
 
 static void push(struct host_run *hr, struct cursor c)
 {
-	if (hr->n == hr->cap) {
-		struct cursor *old = hr->stack;
-		hr->cap = hr->cap ? hr->cap * 2 : 8;
-		hr->stack = arena_array(hr->host->a, hr->cap, sizeof(c));
-		if (hr->n)
-			memcpy(hr->stack, old, hr->n * sizeof(c));
-	}
+	hr->stack = arena_grow(hr->host->a, hr->stack, hr->n, &hr->cap, sizeof(c));
 	hr->stack[hr->n++] = c;
-}
-
-void host_run_push(struct host_run *hr, struct frame *f)
-{
-	push(hr, (struct cursor){.block = f->root, .frame = f});
 }
 
 /* ---- tags --------------------------------------------------------------------------------------------- */
@@ -44,11 +34,15 @@ static bool any_common(const struct val *a, const struct val *b)
 	return false;
 }
 
-static bool tags_run(const struct val *tags, const struct val *only, const struct val *skip)
+static bool tags_run(const struct task *t, const struct val *tags, const struct val *only,
+                     const struct val *skip)
 {
 	bool untagged = !val_len(tags);
 	bool run = true;
-	if (only && val_len(only)) {
+	if (t->action && strcmp(t->action->name, "include") == 0) {
+		run = true; /* the old include is asked for its skipped tags alone; what it includes, for all
+		             */
+	} else if (only && val_len(only)) {
 		run = has_tag(tags, "always") || (has_tag(only, "all") && !has_tag(tags, "never")) ||
 		      any_common(only, tags) ||
 		      (has_tag(only, "tagged") && !untagged && !has_tag(tags, "never")) ||
@@ -66,6 +60,44 @@ static bool tags_run(const struct val *tags, const struct val *only, const struc
 	return run;
 }
 
+/* Words separated by commas where they were written as one text; members of a list as they are. */
+static bool tags_of(struct scope *s, const struct val *raw, struct val **ret, struct err *err)
+{
+	*ret = val_list(s->a);
+	VAL_EACH (i, raw) {
+		struct val *written = val_at(raw, i), *t;
+		if (!(val_is_list(written) ? scope_template : scope_words)(s, written, &t, err))
+			return false;
+		VAL_EACH (k, t) {
+			const struct val *one = val_at(t, k);
+			for (size_t m = 0; val_is_list(one) && m < val_len(one); m++)
+				val_push(*ret, val_at(one, m));
+			if (!val_is_list(one))
+				val_push(*ret, val_at(t, k));
+		}
+	}
+	return true;
+}
+
+bool task_selected(struct engine *e, struct host *h, const struct task *t, struct frame *f, struct arena *a,
+                   struct val **ret_tags)
+{
+	const struct engine_opts *o = e->opts;
+	struct val *tags = NULL;
+	struct scope s;
+	struct err err = {0};
+	bool run = true;
+	scope_init(&s, e, h, &t->n, f, a);
+	if (tags_of(&s, kw_all(&t->n, f, &e->pr->play->n, KW_TAGS, a), &tags, &err))
+		run = tags_run(t, tags, o->tags, o->skip_tags);
+	else
+		engine_warn(e, err_origin(&err), "%s", err_msg(&err));
+	err_clear(&err);
+	if (ret_tags)
+		*ret_tags = tags;
+	return run;
+}
+
 static bool selected(struct engine *e, const struct host_run *hr, const struct task *t, struct frame *f)
 {
 	const struct engine_opts *o = e->opts;
@@ -73,18 +105,9 @@ static bool selected(struct engine *e, const struct host_run *hr, const struct t
 	if (t->implicit && t->action && t->action->kind == ACT_META)
 		return true;
 	struct arena *a = arena_new(hr->host->a);
-	struct val *raw = kw_all(&t->n, f, &e->pr->play->n, KW_TAGS, a), *tags;
 	bool run = true;
-	if (val_len(raw) || filtered) {
-		struct scope s;
-		struct err err = {0};
-		scope_init(&s, e, hr->host, &t->n, f, a);
-		if (scope_words(&s, raw, &tags, &err))
-			run = tags_run(tags, o->tags, o->skip_tags);
-		else
-			engine_warn(e, err_origin(&err), "%s", err_msg(&err));
-		err_clear(&err);
-	}
+	if (filtered || val_len(kw_all(&t->n, f, &e->pr->play->n, KW_TAGS, a)))
+		run = task_selected(e, hr->host, t, f, a, NULL);
 	arena_free(a);
 	return run;
 }
@@ -96,35 +119,79 @@ static bool role_is_done(const struct host_run *hr, const struct frame *f)
 	return f->role_top && f->role && !f->role->allow_dup && val_get(f->role->done, hr->host->name);
 }
 
+void host_run_push(struct host_run *hr, struct frame *f)
+{
+	if (!role_is_done(hr, f))
+		push(hr, (struct cursor){.block = f->root, .frame = f});
+}
+
 static void pop(struct host_run *hr)
 {
 	struct cursor *c = &hr->stack[hr->n - 1];
 	const struct frame *f = c->frame;
+	if (!c->block)
+		hr->flushing = false;
 	if (c->block && f && f->root == c->block && f->role_top && f->role && !c->failed)
 		val_set(f->role->done, hr->host->name, val_bool(true));
 	hr->n--;
 }
 
+static bool is_flush(const struct unit *u)
+{
+	return u->task && u->task->action && u->task->action->kind == ACT_META;
+}
+
+/* Nothing within the play's programme holds the host any longer: it has failed. Where handlers are to run
+ * nevertheless, it goes on to where the others run theirs, once. */
+static void leave(struct engine *e, struct host_run *hr)
+{
+	const struct play_run *pr = e->pr;
+	if (pr->force_handlers && !hr->forced && hr->unit < pr->n_units && pr->units[hr->unit].frame) {
+		while (!is_flush(&pr->units[hr->unit]))
+			hr->unit++;
+		hr->forced = true;
+		hr->started = false;
+		return;
+	}
+	hr->failed = true;
+}
+
+/* Out to the rescue or "always" that is next. */
+static void unwind(struct engine *e, struct host_run *hr)
+{
+	while (hr->n) {
+		struct cursor *c = &hr->stack[hr->n - 1];
+		bool rescue = c->block && c->sec == SEC_TASKS && c->block->sec[SEC_RESCUE].n;
+		bool always = c->block && c->sec != SEC_ALWAYS && c->block->sec[SEC_ALWAYS].n;
+		c->failed = true;
+		if (rescue || always) {
+			c->sec = rescue ? SEC_RESCUE : SEC_ALWAYS;
+			c->i = 0;
+			return;
+		}
+		pop(hr);
+	}
+	leave(e, hr);
+}
+
 /* A place's section is over: to the next one that matters, or out. */
-static void section_end(struct host_run *hr)
+static void section_end(struct engine *e, struct host_run *hr)
 {
 	struct cursor *c = &hr->stack[hr->n - 1];
+	if (c->sec == SEC_RESCUE)
+		c->failed = false;
 	if (c->sec != SEC_ALWAYS && c->block->sec[SEC_ALWAYS].n) {
-		if (c->sec == SEC_RESCUE)
-			c->failed = false;
 		c->sec = SEC_ALWAYS;
 		c->i = 0;
 		return;
 	}
-	if (c->sec == SEC_RESCUE)
-		c->failed = false;
 	bool failed = c->failed;
 	pop(hr);
 	if (failed)
-		host_run_fail(hr);
+		unwind(e, hr);
 }
 
-bool host_run_fail(struct host_run *hr)
+bool host_run_fail(struct engine *e, struct host_run *hr)
 {
 	bool rescued = false;
 	for (size_t i = 0; i < hr->n; i++) {
@@ -132,29 +199,10 @@ bool host_run_fail(struct host_run *hr)
 		if (c->block && c->sec == SEC_TASKS && c->block->sec[SEC_RESCUE].n)
 			rescued = true;
 	}
-	while (hr->n) {
-		struct cursor *c = &hr->stack[hr->n - 1];
-		if (!c->block) {
-			pop(hr);
-			continue;
-		}
-		if (c->sec == SEC_TASKS && c->block->sec[SEC_RESCUE].n) {
-			c->failed = true;
-			c->sec = SEC_RESCUE;
-			c->i = 0;
-			return rescued;
-		}
-		if (c->sec != SEC_ALWAYS && c->block->sec[SEC_ALWAYS].n) {
-			c->failed = true;
-			c->sec = SEC_ALWAYS;
-			c->i = 0;
-			return rescued;
-		}
-		c->failed = true;
-		pop(hr);
-	}
-	hr->failed = true;
-	return false;
+	e->removed[hr->host->index]++;
+	if (!hr->failed && !hr->ended)
+		unwind(e, hr);
+	return rescued;
 }
 
 /* The entry at the top cursor: a task (true), or something was entered or left (false: look again). */
@@ -164,16 +212,15 @@ static bool step(struct engine *e, struct host_run *hr)
 	if (!c->block) {
 		while (c->i < e->pr->n_handlers) {
 			struct handler *h = e->pr->handlers[c->i];
-			if (hr->host->index < h->n_notified && h->notified[hr->host->index] &&
-			    selected(e, hr, h->task, h->frame)) {
+			/* Tags choose among tasks; a handler was asked for. */
+			if (hr->host->index < h->n_notified && h->notified[hr->host->index]) {
 				hr->task = h->task;
 				hr->frame = h->frame;
 				return true;
 			}
 			c->i++;
 		}
-		hr->flushing = false;
-		hr->n--;
+		pop(hr);
 		return false;
 	}
 	const struct nodes *ns = &c->block->sec[c->sec];
@@ -185,7 +232,7 @@ static bool step(struct engine *e, struct host_run *hr)
 		return true;
 	}
 	if (c->i >= ns->n) {
-		section_end(hr);
+		section_end(e, hr);
 		return false;
 	}
 	struct node *n = ns->v[c->i];
@@ -199,7 +246,7 @@ static bool step(struct engine *e, struct host_run *hr)
 	if (kind == ACT_IMPORT_TASKS || kind == ACT_IMPORT_ROLE) {
 		struct frame *f = import_expand(e, t, c->frame, hr->host, e->errs);
 		hr->stack[hr->n - 1].i++;
-		if (f && !role_is_done(hr, f))
+		if (f)
 			host_run_push(hr, f);
 		return false;
 	}
@@ -209,6 +256,44 @@ static bool step(struct engine *e, struct host_run *hr)
 	}
 	hr->task = t;
 	hr->frame = c->frame;
+	return true;
+}
+
+/* The facts are there: on to the task the run is to start at. */
+static void go_on_later(struct host_run *hr)
+{
+	if (!hr->later_unit)
+		return;
+	hr->unit = hr->later_unit;
+	hr->n = hr->later_n;
+	hr->started = hr->n > 0;
+	hr->later_unit = 0;
+}
+
+static bool is_named(struct engine *e, const struct host_run *hr)
+{
+	const struct task *t = hr->task;
+	const char *role = hr->frame && hr->frame->role ? hr->frame->role->name : NULL;
+	const char *name = arena_strndup(e->pr->a, task_label(t).p, task_label(t).n);
+	if (t->implicit)
+		return false;
+	return fnmatch(e->opts->start_at, name, 0) == 0 ||
+	       (role && fnmatch(e->opts->start_at, arena_printf(e->pr->a, "%s : %s", role, name), 0) == 0);
+}
+
+bool host_run_start_at(struct engine *e, struct host_run *hr)
+{
+	const struct unit *first = e->pr->units;
+	while (host_run_peek(e, hr) && !is_named(e, hr))
+		host_run_advance(hr);
+	if (!hr->task)
+		return false;
+	if (hr->unit > 0 && !first->frame && !is_flush(first)) {
+		hr->later_unit = hr->unit;
+		hr->later_n = hr->n;
+		hr->unit = hr->n = 0;
+		hr->started = false;
+	}
 	return true;
 }
 
@@ -224,15 +309,17 @@ bool host_run_peek(struct engine *e, struct host_run *hr)
 		}
 		if (hr->started) {
 			hr->started = false;
+			hr->failed = hr->forced;
 			hr->unit++;
+			go_on_later(hr);
+			continue;
 		}
 		if (hr->unit >= pr->n_units)
 			return false;
 		const struct unit *u = &pr->units[hr->unit];
 		if (u->frame) {
 			hr->started = true;
-			if (!role_is_done(hr, u->frame))
-				host_run_push(hr, u->frame);
+			host_run_push(hr, u->frame);
 			continue;
 		}
 		if (!selected(e, hr, u->task, NULL)) {
@@ -289,15 +376,16 @@ int host_run_cmp(const struct host_run *a, const struct host_run *b)
 	return a->n == b->n ? 0 : a->n > b->n ? -1 : 1;
 }
 
-void host_run_flush(struct engine *e, struct host_run *hr)
+bool host_run_flush(struct engine *e, struct host_run *hr)
 {
 	if (hr->flushing)
-		return;
-	VAL_EACH (i, hr->notifications)
-		handlers_notify(e, hr, val_get_str(val_at(hr->notifications, i)), true);
-	hr->notifications = val_list(e->pr->a);
+		return false;
+	for (size_t i = 0; hr->notes && i < val_len(hr->notes); i++)
+		handlers_named(e, val_get_str(val_at(hr->notes, i)), hr->host);
+	hr->notes = NULL;
 	hr->flushing = true;
 	push(hr, (struct cursor){.block = NULL});
+	return true;
 }
 
 void host_run_end_role(struct host_run *hr)
@@ -311,7 +399,21 @@ void host_run_end_role(struct host_run *hr)
 	}
 }
 
+void host_run_end(struct engine *e, struct host_run *hr)
+{
+	const struct cursor *top = hr->n ? &hr->stack[hr->n - 1] : NULL;
+	for (size_t i = 0; i < hr->n && top->sec != SEC_RESCUE; i++)
+		if (hr->stack[i].failed && hr->stack[i].sec == SEC_ALWAYS)
+			hr->failed = true;
+	e->removed[hr->host->index]++;
+	hr->ended = true;
+}
+
+/* Who was out stays out of this play; who has only "always" left goes on behind it. */
 void host_run_clear_errors(struct host_run *hr)
 {
-	hr->failed = hr->unreachable = false;
+	for (size_t i = 0; i < hr->n; i++)
+		hr->stack[i].failed = false;
+	hr->ended = hr->ended || hr->failed;
+	hr->failed = hr->unreachable = hr->forced = false;
 }

@@ -63,7 +63,7 @@ enum kw_inherit {
 	X("tags", TAGS, ANY, KW_EXTEND)                                           \
 	X("collections", COLLECTIONS, ANY, KW_NEAREST)                            \
 	X("when", WHEN, ON_ROLE | ON_BLOCK | TSK, KW_EXTEND)                      \
-	X("notify", NOTIFY, ON_BLOCK | TSK, KW_EXTEND)                            \
+	X("notify", NOTIFY, ON_BLOCK | TSK, KW_NEAREST)                           \
 	X("delegate_to", DELEGATE_TO, ON_ROLE | ON_BLOCK | TSK, KW_NEAREST)       \
 	X("delegate_facts", DELEGATE_FACTS, ON_ROLE | ON_BLOCK | TSK, KW_NEAREST) \
 	X("block", BLOCK, ON_BLOCK, KW_OWN)                                       \

@@ -1,5 +1,7 @@
 #include "ansible/playbook.h"
 #include "ansible/ptrs.h"
+#include "ansible/scope.h"
+#include "ansible/sealed.h"
 #include "base/fs.h"
 #include "base/source.h"
 #include "yaml/yaml_load.h"
@@ -13,16 +15,23 @@ bool loader_text(struct loader *l, const char *path, struct str *ret, uint32_t *
 		*ret = sources_text(l->sources, *ret_src);
 		return true;
 	}
-	struct buf b;
-	buf_init(&b, FS_READ_MAX);
-	bool ok = fs_read(path, &b, err);
+	bool sealed;
+	struct arena *tmp = arena_new(NULL);
+	bool ok = sealed_read(l->vault, tmp, path, ret, &sealed, err);
 	if (ok) {
-		*ret_src = sources_add(l->sources, path, buf_str(&b));
+		*ret_src = sources_add(l->sources, path, *ret);
 		*ret = sources_text(l->sources, *ret_src);
-		val_set(l->cache, key, val_int(l->a, *ret_src));
+		struct val *src = val_int(l->a, *ret_src);
+		val_set(l->cache, key, sealed ? val_mark_secret(l->a, src) : src);
 	}
-	buf_free(&b);
+	arena_free(tmp);
 	return ok;
+}
+
+bool loader_sealed(const struct loader *l, const char *path)
+{
+	const struct val *known = val_get(l->cache, arena_printf(l->a, "text:%s", path));
+	return known && val_secret(known);
 }
 
 bool loader_yaml(struct loader *l, const char *path, struct val **ret, struct err *err)
@@ -34,9 +43,11 @@ bool loader_yaml(struct loader *l, const char *path, struct val **ret, struct er
 	}
 	struct str text;
 	uint32_t src;
-	struct yaml_opts opts = {l->warn, l->warn_ctx};
+	struct yaml_opts opts = {l->warn, l->ctx, sealed_value, l->vault};
 	if (!loader_text(l, path, &text, &src, err) || !yaml_load(l->a, text, src, &opts, ret, err))
 		return false;
+	if (loader_sealed(l, path) && val_is_map(*ret))
+		*ret = sealed_vars(l->a, *ret);
 	val_set(l->cache, path, *ret);
 	return true;
 }
@@ -83,8 +94,35 @@ static struct block *play_section(struct loader *l, struct play *p, enum kw kw, 
 	return b;
 }
 
-static void play_parse(struct loader *l, const struct val *ds, struct tfile *file,
-                       const struct val *import_ds, struct plays *ret)
+/* What the imports around a play give it; members may be NULL. */
+struct importing {
+	struct val *vars, *tags, *when;
+};
+
+/* LIST and V behind it; either may be NULL. */
+static struct val *appended(struct arena *a, struct val *list, struct val *v)
+{
+	if (!v || val_is_null(v))
+		return list;
+	struct val *all = list ? val_shallow(a, list) : val_list(a);
+	val_push(all, v);
+	return all;
+}
+
+/* The import DS within OUTER, whose variables win. */
+static struct importing import_within(struct loader *l, const struct importing *outer, const struct val *ds)
+{
+	struct val *vars = val_get(ds, "vars");
+	struct importing in = *outer;
+	if (vars && val_is_map(vars))
+		in.vars = outer->vars ? val_merge(l->a, vars, outer->vars, false) : vars;
+	in.tags = appended(l->a, outer->tags, val_get(ds, "tags"));
+	in.when = appended(l->a, outer->when, val_get(ds, "when"));
+	return in;
+}
+
+static void play_parse(struct loader *l, const struct val *ds, struct tfile *file, const struct importing *by,
+                       struct plays *ret)
 {
 	struct play *p = ARENA_NEW(l->a, struct play);
 	p->n.kind = NODE_PLAY;
@@ -100,29 +138,40 @@ static void play_parse(struct loader *l, const struct val *ds, struct tfile *fil
 	p->tasks = play_section(l, p, KW_TASKS, file);
 	p->post_tasks = play_section(l, p, KW_POST_TASKS, file);
 	p->handlers = play_section(l, p, KW_HANDLERS, file);
-	if (import_ds) {
-		struct val *vars = val_get(import_ds, "vars"), *tags = val_get(import_ds, "tags"),
-		           *when = val_get(import_ds, "when");
-		p->import_vars = vars && val_is_map(vars) ? vars : NULL;
-		if (tags) {
-			struct val *all = val_list(l->a);
-			val_push(all, tags);
-			if (p->n.kw[KW_TAGS])
-				val_push(all, p->n.kw[KW_TAGS]);
-			p->n.kw[KW_TAGS] = all;
-		}
-		p->n.kw[KW_WHEN] = when;
-	}
+	p->import_vars = by->vars;
+	if (by->tags)
+		p->n.kw[KW_TAGS] = appended(l->a, by->tags, p->n.kw[KW_TAGS]);
+	p->n.kw[KW_WHEN] = by->when;
 	PTRS_PUSH(l->a, ret->v, ret->n, p);
 }
 
-static bool playbook(struct loader *l, const char *path, const struct val *import_ds, struct plays *ret,
-                     int depth)
+/* The path an import_playbook in FILE means; NULL with an error. */
+static const char *imported(struct loader *l, const struct tfile *file, const struct val *imp)
+{
+	struct str name;
+	struct err err = {0};
+	if (!val_is_str(imp)) {
+		err_set(errs_add(l->errs), ERR_USER, val_origin(imp), "import_playbook wants a file name");
+		return NULL;
+	}
+	name = val_get_str(imp);
+	if (val_needs_template(imp)) {
+		if (!l->text(l->ctx, (struct val *)imp, &name, &err)) {
+			err_move(errs_add(l->errs), &err);
+			return NULL;
+		}
+	} else {
+		name = str_split(&name, ' ');
+	}
+	return fs_join(l->a, file->dir, arena_strndup(l->a, name.p, name.n));
+}
+
+static bool playbook(struct loader *l, const char *path, const struct importing *by, struct origin at,
+                     struct plays *ret, int depth)
 {
 	struct val *doc;
 	if (depth > 30)
-		return err_set(errs_add(l->errs), ERR_USER, val_origin(import_ds),
-		               "playbooks import each other");
+		return err_set(errs_add(l->errs), ERR_USER, at, "playbooks import each other");
 	if (!loader_yaml(l, path, &doc, errs_add(l->errs)))
 		return false;
 	errs_ok(l->errs);
@@ -146,23 +195,19 @@ static bool playbook(struct loader *l, const char *path, const struct val *impor
 		if (!imp)
 			imp = val_get(ds, "ansible.builtin.import_playbook");
 		if (!imp) {
-			play_parse(l, ds, file, import_ds, ret);
+			play_parse(l, ds, file, by, ret);
 			continue;
 		}
-		if (!val_is_str(imp)) {
-			err_set(errs_add(l->errs), ERR_USER, val_origin(imp),
-			        "import_playbook wants a file name");
-			continue;
-		}
-		struct str name = val_get_str(imp);
-		name = str_split(&name, ' ');
-		playbook(l, fs_join(l->a, file->dir, arena_strndup(l->a, name.p, name.n)), ds, ret,
-		         depth + 1);
+		const char *to = imported(l, file, imp);
+		struct importing in = import_within(l, by, ds);
+		if (to)
+			playbook(l, to, &in, val_origin(ds), ret, depth + 1);
 	}
 	return l->errs->n == 0;
 }
 
 bool loader_playbook(struct loader *l, const char *path, struct plays *ret)
 {
-	return playbook(l, path, NULL, ret, 0);
+	const struct importing none = {0};
+	return playbook(l, path, &none, ORIGIN_NONE, ret, 0);
 }

@@ -1,6 +1,7 @@
 /* Lookup plugins about values and variables. A lookup is one row (at the end of the file). */
 #include "ansible/core.h"
 #include "ansible/lookups.h"
+#include "base/json.h"
 #include "jinja/jinja.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,12 +64,18 @@ static bool lk_dict(struct lookup_call *c, struct err *err)
 	return true;
 }
 
+/* A dictionary counts as its keys, any other single value as a list of it. */
 static struct val *as_list(struct arena *a, struct val *v)
 {
 	if (val_is_list(v))
 		return v;
 	struct val *l = val_list(a);
-	val_push(l, v);
+	if (!val_is_map(v)) {
+		val_push(l, v);
+		return l;
+	}
+	MAP_EACH (i, v)
+		val_push(l, val_key_at(v, i));
 	return l;
 }
 
@@ -86,14 +93,15 @@ static bool lk_together(struct lookup_call *c, struct err *err)
 		struct val *row = val_list(c->a);
 		VAL_EACH (i, c->terms) {
 			struct val *v = val_at(as_list(c->a, val_at(c->terms, i)), k);
-			push_flat(row, v ? v : val_null(), -1);
+			push_flat(row, v ? v : val_null(), 1);
 		}
 		val_push(c->ret, row);
 	}
 	return true;
 }
 
-static void cross(struct lookup_call *c, size_t i, struct val *row)
+/* Each member is taken apart DEPTH levels. */
+static void cross(struct lookup_call *c, size_t i, struct val *row, int depth)
 {
 	if (i == val_len(c->terms)) {
 		val_push(c->ret, val_shallow(c->a, row));
@@ -102,8 +110,8 @@ static void cross(struct lookup_call *c, size_t i, struct val *row)
 	struct val *list = as_list(c->a, val_at(c->terms, i));
 	VAL_EACH (k, list) {
 		struct val *next = val_shallow(c->a, row);
-		push_flat(next, val_at(list, k), -1);
-		cross(c, i + 1, next);
+		push_flat(next, val_at(list, k), depth);
+		cross(c, i + 1, next, depth);
 	}
 }
 
@@ -112,7 +120,16 @@ static bool lk_nested(struct lookup_call *c, struct err *err)
 	if (!val_len(c->terms))
 		return err_set(err, ERR_REMOTE, ORIGIN_NONE,
 		               "with_nested requires at least one element in the nested list");
-	cross(c, 0, val_list(c->a));
+	cross(c, 0, val_list(c->a), 2);
+	return true;
+}
+
+static bool lk_cartesian(struct lookup_call *c, struct err *err)
+{
+	if (!val_len(c->terms))
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE,
+		               "with_cartesian requires at least one element in each list");
+	cross(c, 0, val_list(c->a), 1);
 	return true;
 }
 
@@ -123,7 +140,7 @@ static bool lk_indexed_items(struct lookup_call *c, struct err *err)
 	VAL_EACH (i, c->terms)
 		push_flat(flat, val_at(c->terms, i), 1);
 	VAL_EACH (i, flat) {
-		struct val *pair = val_list(c->a);
+		struct val *pair = val_tuple(c->a);
 		val_push(pair, val_int(c->a, (int64_t)i));
 		val_push(pair, val_at(flat, i));
 		val_push(c->ret, pair);
@@ -175,7 +192,8 @@ static bool lk_subelements(struct lookup_call *c, struct err *err)
 		return err_set(err, ERR_REMOTE, ORIGIN_NONE,
 		               "subelements lookup expects a list of two or three items, first a dict or a "
 		               "list, second a string");
-	bool skip = flags && val_is_map(flags) && val_map_bool(flags, "skip_missing", false);
+	const struct val *missing = flags && val_is_map(flags) ? val_get(flags, "skip_missing") : NULL;
+	bool skip = missing && val_to_bool(missing);
 	VAL_EACH (i, items) {
 		struct val *item = val_is_map(items) ? val_value_at(items, i) : val_at(items, i);
 		if (val_is_map(item) && val_map_bool(item, "skipped", false))
@@ -192,7 +210,7 @@ static bool lk_subelements(struct lookup_call *c, struct err *err)
 		struct val *rest = val_copy(c->a, item);
 		sub_remove(rest, val_get_str(key));
 		VAL_EACH (k, list) {
-			struct val *pair = val_list(c->a);
+			struct val *pair = val_tuple(c->a);
 			val_push(pair, rest);
 			val_push(pair, val_at(list, k));
 			val_push(c->ret, pair);
@@ -212,11 +230,19 @@ struct sequence {
 
 static bool seq_number(struct str v, int64_t *ret)
 {
-	if (str_starts(v, "0x"))
-		*ret = strtoll(v.p, NULL, 16);
-	else
-		return str_int(v, ret);
-	return true;
+	static const struct {
+		const char *prefix;
+		int base;
+	} bases[] = {{"0x", 16}, {"0X", 16}, {"0o", 8}, {"0O", 8}, {"0b", 2}, {"0B", 2}};
+	for (size_t i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
+		if (!str_starts(v, bases[i].prefix))
+			continue;
+		char *end;
+		*ret = strtoll(v.p + 2, &end, bases[i].base);
+		return end == v.p + v.n && v.n > 2;
+	}
+	/* A zero in front makes no number of another. */
+	return str_int(v, ret) && !(v.n > 1 && v.p[0] == '0' && *ret != 0);
 }
 
 static bool seq_option(struct lookup_call *c, struct sequence *q, struct str k, struct str v)
@@ -254,36 +280,19 @@ static bool seq_short(struct lookup_call *c, struct sequence *q, struct str s)
 	return seq_number(from, &q->start) && seq_number(to, &q->end);
 }
 
-static const char *seq_format(struct arena *a, const char *fmt, int64_t n)
+static bool seq_format(struct lookup_call *c, const char *fmt, int64_t n, struct err *err)
 {
-	struct buf b = {0};
-	for (const char *p = fmt; *p; p++) {
-		if (*p != '%') {
-			buf_addc(&b, *p);
-			continue;
-		}
-		if (p[1] == '%') {
-			buf_addc(&b, *++p);
-			continue;
-		}
-		bool zero = p[1] == '0';
-		int width = 0;
-		for (p++; *p >= '0' && *p <= '9'; p++)
-			width = width * 10 + (*p - '0');
-		if (width > 64)
-			width = 64;
-		if (*p == 'x')
-			buf_printf(&b, zero ? "%0*llx" : "%*llx", width, (unsigned long long)n);
-		else if (*p == 'o')
-			buf_printf(&b, zero ? "%0*llo" : "%*llo", width, (unsigned long long)n);
-		else if (*p)
-			buf_printf(&b, zero ? "%0*lld" : "%*lld", width, (long long)n);
-		else
-			break;
-	}
-	const char *z = buf_take(&b, a).p;
-	buf_free(&b);
-	return z;
+	struct err why = {0};
+	struct val *args = val_list(c->a), *text;
+	val_push(args, val_strz(c->a, fmt));
+	val_push(args, val_int(c->a, n));
+	bool ok = ctx_call_named(c->s->jinja, c->a, 'f', STR("format"), args, val_map(c->a), &text, &why);
+	if (ok)
+		val_push(c->ret, text);
+	else
+		err_set(err, ERR_REMOTE, ORIGIN_NONE, "problem formatting %lld with '%s'", (long long)n, fmt);
+	err_clear(&why);
+	return ok;
 }
 
 static bool lk_sequence(struct lookup_call *c, struct err *err)
@@ -309,12 +318,20 @@ static bool lk_sequence(struct lookup_call *c, struct err *err)
 			q.end = q.count ? q.start + q.count * q.stride - q.stride : q.start - 1;
 		if (q.has_count && !q.count)
 			continue;
-		if (!q.stride || (q.stride > 0 && q.end < q.start) || (q.stride < 0 && q.end > q.start))
+		size_t marks = 0;
+		for (const char *p = q.format; *p; p++)
+			marks += *p == '%';
+		if (marks != 1)
+			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "bad formatting string: %s", q.format);
+		if (!q.stride)
+			continue;
+		if ((q.stride > 0 && q.end < q.start) || (q.stride < 0 && q.end > q.start))
 			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "to count %s make stride %s",
 			               q.stride > 0 ? "backwards" : "forward",
 			               q.stride > 0 ? "negative" : "positive");
 		for (int64_t n = q.start; q.stride > 0 ? n <= q.end : n >= q.end; n += q.stride)
-			val_push(c->ret, val_strz(c->a, seq_format(c->a, q.format, n)));
+			if (!seq_format(c, q.format, n, err))
+				return false;
 	}
 	return true;
 }
@@ -343,18 +360,13 @@ static bool lk_vars(struct lookup_call *c, struct err *err)
 static bool lk_varnames(struct lookup_call *c, struct err *err)
 {
 	struct val *names = scope_names(c->s);
-	const struct jinja_func *f = jinja_env_find(c->s->e->env, 't', STR("search"));
 	VAL_EACH (i, c->terms) {
 		VAL_EACH (k, names) {
 			struct val *args = val_list(c->a), *hit = NULL;
 			val_push(args, val_at(names, k));
 			val_push(args, val_at(c->terms, i));
-			struct jinja_call call = {.ctx = c->s->jinja,
-			                          .a = c->a,
-			                          .args = args,
-			                          .kwargs = val_map(c->a),
-			                          .user = f->user};
-			if (!f->fn(&call, &hit, err))
+			if (!ctx_call_named(c->s->jinja, c->a, 't', STR("search"), args, val_map(c->a), &hit,
+			                    err))
 				return false;
 			if (val_truthy(hit))
 				val_push(c->ret, val_at(names, k));
@@ -370,10 +382,10 @@ static bool lk_env(struct lookup_call *c, struct err *err)
 		struct str name = val_text(val_at(c->terms, i), c->a);
 		const struct val *over = c->s->e->opts->env ? val_gets(c->s->e->opts->env, name) : NULL;
 		const char *z = over ? NULL : getenv(name.p);
-		struct val *v = over   ? (struct val *)over
-		                : z    ? val_strz(c->a, z)
-		                : dflt ? dflt
-		                       : val_strz(c->a, "");
+		struct val *v = over                         ? (struct val *)over
+		                : z                          ? val_strz(c->a, z)
+		                : dflt && !val_is_null(dflt) ? dflt
+		                                             : val_strz(c->a, "");
 		if (val_is_undef(v))
 			return err_set(err, ERR_REMOTE, ORIGIN_NONE,
 			               "The environment variable %.*s is not set", STR_FMT(name));
@@ -392,24 +404,70 @@ static bool lk_inventory_hostnames(struct lookup_call *c, struct err *err)
 	return true;
 }
 
+/* Settings as Ansible has them when nobody configures it, as JSON. */
+static const char *const settings[][2] = {
+        {"COLLECTIONS_PATHS", "[\"~/.ansible/collections\", \"/usr/share/ansible/collections\"]"},
+        {"COLOR_CHANGED", "\"yellow\""},
+        {"COLOR_ERROR", "\"red\""},
+        {"COLOR_OK", "\"green\""},
+        {"COLOR_SKIP", "\"cyan\""},
+        {"COLOR_WARN", "\"bright purple\""},
+        {"DEFAULT_BECOME", "false"},
+        {"DEFAULT_BECOME_METHOD", "\"sudo\""},
+        {"DEFAULT_BECOME_USER", "\"root\""},
+        {"DEFAULT_EXECUTABLE", "\"/bin/sh\""},
+        {"DEFAULT_FORKS", "5"},
+        {"DEFAULT_GATHERING", "\"implicit\""},
+        {"DEFAULT_HASH_BEHAVIOUR", "\"replace\""},
+        {"DEFAULT_JINJA2_NATIVE", "false"},
+        {"DEFAULT_LOCAL_TMP", "\"/tmp\""},
+        {"DEFAULT_LOG_PATH", "null"},
+        {"DEFAULT_MANAGED_STR", "\"Ansible managed\""},
+        {"DEFAULT_MODULE_NAME", "\"command\""},
+        {"DEFAULT_POLL_INTERVAL", "15"},
+        {"DEFAULT_REMOTE_USER", "null"},
+        {"DEFAULT_ROLES_PATH",
+         "[\"~/.ansible/roles\", \"/usr/share/ansible/roles\", \"/etc/ansible/roles\"]"},
+        {"DEFAULT_STDOUT_CALLBACK", "\"default\""},
+        {"DEFAULT_TIMEOUT", "10"},
+        {"DEFAULT_TRANSPORT", "\"ssh\""},
+        {"DEFAULT_VAULT_PASSWORD_FILE", "null"},
+        {"HOST_KEY_CHECKING", "true"},
+        {"INTERPRETER_PYTHON", "\"auto\""},
+        {"INVENTORY_ENABLED", "[\"host_list\", \"script\", \"auto\", \"yaml\", \"ini\", \"toml\"]"},
+        {"RETRY_FILES_ENABLED", "false"},
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(*settings))
+
+/* "~/x" in a list of directories as the path it is. */
+static struct val *at_home(struct arena *a, struct val *v)
+{
+	const char *home = getenv("HOME");
+	for (size_t i = 0; val_is_list(v) && i < val_len(v); i++)
+		if (val_is_str(val_at(v, i)) && str_starts(val_get_str(val_at(v, i)), "~/"))
+			val_set_at(v, i,
+			           val_strf(a, "%s%s", home ? home : "", val_get_strz(val_at(v, i)) + 1));
+	return v;
+}
+
 static bool lk_config(struct lookup_call *c, struct err *err)
 {
-	static const char *const known[][2] = {{"DEFAULT_ROLES_PATH", ""},
-	                                       {"DEFAULT_LOCAL_TMP", "/tmp"},
-	                                       {"DEFAULT_REMOTE_USER", ""},
-	                                       {"DEFAULT_BECOME_METHOD", "sudo"},
-	                                       {"DEFAULT_BECOME_USER", "root"},
-	                                       {"COLOR_OK", "green"},
-	                                       {"DEFAULT_MANAGED_STR", "Ansible managed"}};
+	struct str missing = val_map_str(c->opts, "on_missing", "error");
 	VAL_EACH (i, c->terms) {
+		struct val *v;
 		struct str name = val_text(val_at(c->terms, i), c->a);
-		size_t k = 0, n = sizeof(known) / sizeof(*known);
-		while (k < n && !str_eqc(name, known[k][0]))
+		size_t k = 0;
+		while (k < SETTINGS && !str_eqc(name, settings[k][0]))
 			k++;
-		if (k == n)
+		if (k < SETTINGS && json_parse(c->a, str_c(settings[k][1]), 0, &v, err))
+			val_push(c->ret, at_home(c->a, v));
+		else if (str_eqc(missing, "warn"))
+			engine_warn(c->s->e, val_origin(val_at(c->terms, i)),
+			            "Skipping, did not find setting %.*s", STR_FMT(name));
+		else if (!str_eqc(missing, "skip"))
 			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "Unable to find setting %.*s",
 			               STR_FMT(name));
-		val_push(c->ret, val_strz(c->a, known[k][1]));
 	}
 	return true;
 }
@@ -421,7 +479,7 @@ const struct lookup lookup_table[] = {
         {"dict", lk_dict, "a dictionary's pairs as {key, value}", false},
         {"together", lk_together, "the lists side by side", false},
         {"nested", lk_nested, "every combination of the lists' members", false},
-        {"cartesian", lk_nested, "every combination of the lists' members", false},
+        {"cartesian", lk_cartesian, "every combination of the lists' members", false},
         {"indexed_items", lk_indexed_items, "(index, member) pairs", false},
         {"random_choice", lk_random_choice, "one of the members", false},
         {"subelements", lk_subelements, "(member, element of its list) pairs", false},
@@ -441,7 +499,11 @@ const struct lookup lookup_table[] = {
         {"password", lk_password, "a password kept in a file, made when there is none", false},
         {"ini", lk_ini, "values of an ini or properties file", false},
         {"csvfile", lk_csvfile, "values of a table in a file", false},
-        {"unvault", lk_file, "the contents of (plain) files", false},
+        {"unvault", lk_unvault, "the contents of files, those of Ansible Vault opened; nothing trimmed",
+         false},
+        {"merge_variables", lk_merge_variables, "variables whose names fit, merged", false},
+        {"random_string", lk_random_string, "random characters of the kinds that are wanted", false},
+        {"url", lk_url, "the lines a web server answers with; split_lines=False: one text", false},
         {0},
 };
 
@@ -463,6 +525,12 @@ bool lookup_run(const struct lookup *l, struct scope *s, struct val *terms, stru
                 struct val **ret, struct err *err)
 {
 	struct lookup_call c = {s, terms, opts, s->a, val_list(s->a)};
+	/* A range or the like is what it stands for. */
+	VAL_EACH (i, terms) {
+		struct val *v = val_at(terms, i);
+		if (val_kind(v) == VAL_OBJ && val_obj_class(v)->plain)
+			val_set_at(terms, i, val_obj_class(v)->plain(val_obj_self(v), s->a));
+	}
 	if (!l->run(&c, err))
 		return err_wrap(err, ORIGIN_NONE, "lookup '%s'", l->name);
 	*ret = c.ret;

@@ -8,6 +8,7 @@
 struct lookup_call;
 
 bool lk_file(struct lookup_call *c, struct err *err);
+bool lk_unvault(struct lookup_call *c, struct err *err);
 bool lk_template(struct lookup_call *c, struct err *err);
 bool lk_first_found(struct lookup_call *c, struct err *err);
 bool lk_fileglob(struct lookup_call *c, struct err *err);
@@ -17,4 +18,7 @@ bool lk_pipe(struct lookup_call *c, struct err *err);
 bool lk_password(struct lookup_call *c, struct err *err);
 bool lk_ini(struct lookup_call *c, struct err *err);
 bool lk_csvfile(struct lookup_call *c, struct err *err);
+bool lk_url(struct lookup_call *c, struct err *err);
+bool lk_merge_variables(struct lookup_call *c, struct err *err);
+bool lk_random_string(struct lookup_call *c, struct err *err);
 #endif

@@ -1,26 +1,24 @@
 /* Lookup plugins that read files of the controller or run commands there. */
 #include "ansible/lookups.h"
 #include "ansible/core.h"
+#include "ansible/sealed.h"
+#include "ansible/template_vars.h"
 #include "base/fs.h"
 #include "base/proc.h"
+#include "jinja/crypt.h"
 #include "jinja/jinja.h"
+#include "jinja/random.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-static bool read_text(struct lookup_call *c, const char *path, struct str *ret, struct err *err)
+static bool read_text(struct lookup_call *c, const char *path, struct str *ret, bool *ret_sealed,
+                      struct err *err)
 {
-	struct buf b;
-	buf_init(&b, FS_READ_MAX);
-	bool ok = fs_read(path, &b, err);
-	if (ok)
-		*ret = buf_take(&b, c->a);
-	buf_free(&b);
-	return ok;
+	return sealed_read(c->s->e->opts->vault, c->a, path, ret, ret_sealed, err);
 }
 
 static bool opt_bool(struct lookup_call *c, const char *name, bool dflt)
@@ -29,24 +27,34 @@ static bool opt_bool(struct lookup_call *c, const char *name, bool dflt)
 	return v ? val_to_bool(v) : dflt;
 }
 
-bool lk_file(struct lookup_call *c, struct err *err)
+static bool contents(struct lookup_call *c, bool rstrip, bool lstrip, struct err *err)
 {
 	VAL_EACH (i, c->terms) {
 		struct str name = val_text(val_at(c->terms, i), c->a), text;
 		const char *path = scope_find(c->s, "files", name);
+		bool sealed;
 		if (!path)
 			return err_set(err, ERR_REMOTE, val_origin(val_at(c->terms, i)),
 			               "could not locate file in lookup: %.*s", STR_FMT(name));
-		if (!read_text(c, path, &text, err))
+		if (!read_text(c, path, &text, &sealed, err))
 			return false;
-		if (opt_bool(c, "rstrip", true))
-			while (text.n && isspace((unsigned char)text.p[text.n - 1]))
-				text.n--;
-		while (opt_bool(c, "lstrip", false) && text.n && isspace((unsigned char)*text.p))
+		while (rstrip && text.n && isspace((unsigned char)text.p[text.n - 1]))
+			text.n--;
+		while (lstrip && text.n && isspace((unsigned char)*text.p))
 			text = str_n(text.p + 1, text.n - 1);
-		val_push(c->ret, val_str(c->a, text));
+		val_push(c->ret, sealed ? val_mark_secret(c->a, val_str(c->a, text)) : val_str(c->a, text));
 	}
 	return true;
+}
+
+bool lk_file(struct lookup_call *c, struct err *err)
+{
+	return contents(c, opt_bool(c, "rstrip", true), opt_bool(c, "lstrip", false), err);
+}
+
+bool lk_unvault(struct lookup_call *c, struct err *err)
+{
+	return contents(c, false, false, err);
 }
 
 static struct str strip_newline(struct str s)
@@ -54,12 +62,31 @@ static struct str strip_newline(struct str s)
 	return str_ends(s, "\n") ? str_n(s.p, s.n - 1) : s;
 }
 
+static struct val *text_of(struct arena *a, struct str s, bool secret, bool never_data)
+{
+	struct val *v = val_str(a, s);
+	v = never_data ? val_mark_text(a, v) : v;
+	return secret ? val_mark_secret(a, v) : v;
+}
+
+/* Of the template module's options those the lookup has. */
+static struct val *template_opts(struct lookup_call *c)
+{
+	static const char *const names[] = {"variable_start_string", "variable_end_string",
+	                                    "comment_start_string", "comment_end_string"};
+	struct val *opts = val_map(c->a), *v;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if ((v = val_get(c->opts, names[i])))
+			val_set(opts, names[i], v);
+	return opts;
+}
+
 bool lk_template(struct lookup_call *c, struct err *err)
 {
+	bool convert = opt_bool(c, "convert_data", true);
 	struct scope in = *c->s;
 	const struct val *vars = val_get(c->opts, "template_vars");
 	in.outer = c->s;
-	in.locals = vars && val_is_map(vars) ? (struct val *)vars : NULL;
 	VAL_EACH (i, c->terms) {
 		struct str name = val_text(val_at(c->terms, i), c->a), text, out;
 		const char *path = scope_find(c->s, "templates", name);
@@ -69,22 +96,23 @@ bool lk_template(struct lookup_call *c, struct err *err)
 			return err_set(err, ERR_REMOTE, val_origin(val_at(c->terms, i)),
 			               "the template file %.*s could not be found for the lookup",
 			               STR_FMT(name));
+		in.locals = template_vars(in.e, c->a, path, NULL);
+		if (vars && val_is_map(vars))
+			in.locals = val_merge(c->a, in.locals, vars, false);
 		struct scope s;
 		scope_init(&s, in.e, in.host, in.node, in.frame, c->a);
 		s.outer = &in;
 		s.delegate = in.delegate;
 		s.host_only = in.host_only;
 		if (!loader_text(&in.e->loader, path, &text, &src, err) ||
-		    !scope_render_file(&s, text, src, c->opts, &out, &secret, err))
+		    !scope_render_file(&s, text, src, template_opts(c), &out, &secret, err))
 			return false;
 		struct val *v = NULL;
-		if (opt_bool(c, "convert_data", true) && out.n &&
-		    strchr("{[TF", str_trim(out).n ? *str_trim(out).p : ' ') &&
+		if (convert && out.n && strchr("{[TF", str_trim(out).n ? *str_trim(out).p : ' ') &&
 		    jinja_literal_eval(c->a, str_trim(out), &v) && (val_is_list(v) || val_is_map(v)))
 			val_push(c->ret, v);
 		else
-			val_push(c->ret,
-			         secret ? val_mark_secret(c->a, val_str(c->a, out)) : val_str(c->a, out));
+			val_push(c->ret, text_of(c->a, out, secret, !convert));
 	}
 	return true;
 }
@@ -170,27 +198,37 @@ static bool first_of(struct lookup_call *c, const struct val *files, const struc
 	return true;
 }
 
+/* A term: a name, {files, paths, skip}, or a list of such. */
+static bool first_of_term(struct lookup_call *c, struct val *t, bool *skip, const char **found,
+                          struct err *err)
+{
+	const struct val *paths = val_get(val_is_map(t) ? t : c->opts, "paths");
+	struct val *dirs = words(c->a, paths, ",;:");
+	if (val_is_list(t)) {
+		VAL_EACH (i, t)
+			if (!*found && !first_of_term(c, val_at(t, i), skip, found, err))
+				return false;
+		return true;
+	}
+	if (!val_is_map(t)) {
+		struct val *one = val_list(c->a);
+		val_push(one, t);
+		return first_of(c, one, dirs, found, err);
+	}
+	const struct val *sk = val_get(t, "skip"), *files = val_get(t, "files");
+	*skip = sk ? val_to_bool(sk) : *skip;
+	return first_of(c, words(c->a, files, ",;"), dirs, found, err);
+}
+
 bool lk_first_found(struct lookup_call *c, struct err *err)
 {
 	bool skip = opt_bool(c, "skip", false);
 	const char *found = NULL;
-	struct val *files = val_get(c->opts, "files"), *paths = val_get(c->opts, "paths");
-	struct val *none = val_list(c->a);
-	if (files && !first_of(c, words(c->a, files, ",;"), words(c->a, paths, ",;:"), &found, err))
+	if (val_get(c->opts, "files") && !first_of_term(c, c->opts, &skip, &found, err))
 		return false;
-	for (size_t i = 0; i < val_len(c->terms) && !found; i++) {
-		struct val *t = val_at(c->terms, i);
-		if (val_is_map(t)) {
-			const struct val *sk = val_get(t, "skip");
-			skip = sk ? val_to_bool(sk) : skip;
-			if (!first_of(c, words(c->a, val_get(t, "files"), ",;"),
-			              words(c->a, val_get(t, "paths"), ",;:"), &found, err))
-				return false;
-		} else if (!first_of(c, val_is_list(t) ? t : words(c->a, t, ",;"),
-		                     paths ? words(c->a, paths, ",;:") : none, &found, err)) {
+	for (size_t i = 0; i < val_len(c->terms) && !found; i++)
+		if (!first_of_term(c, val_at(c->terms, i), &skip, &found, err))
 			return false;
-		}
-	}
 	if (found)
 		val_push(c->ret, val_strz(c->a, found));
 	else if (!skip)
@@ -304,10 +342,7 @@ bool lk_lines(struct lookup_call *c, struct err *err)
 			return false;
 		out = strip_newline(out);
 		while (out.p && out.n) {
-			struct str line = str_split(&out, '\n');
-			while (line.n && isspace((unsigned char)line.p[line.n - 1]))
-				line.n--;
-			val_push(c->ret, val_str(c->a, line));
+			val_push(c->ret, val_str(c->a, str_split(&out, '\n')));
 		}
 	}
 	return true;
@@ -335,37 +370,123 @@ static void add_class(struct buf *b, struct str name)
 	buf_addstr(b, name);
 }
 
+/* "ascii_letters,digits,,": the sets; an empty word in between is a comma. */
+static void add_classes(struct lookup_call *c, struct buf *set, const struct val *chars)
+{
+	if (val_is_list(chars)) {
+		VAL_EACH (i, chars)
+			add_class(set, val_text(val_at(chars, i), c->a));
+		return;
+	}
+	struct str s = val_text(chars, c->a);
+	for (size_t i = 0; i + 1 < s.n; i++)
+		if (s.p[i] == ',' && s.p[i + 1] == ',') {
+			buf_addc(set, ',');
+			break;
+		}
+	while (s.p) {
+		struct str word = str_split(&s, ',');
+		if (word.n)
+			add_class(set, word);
+	}
+}
+
 static bool make_password(struct lookup_call *c, const struct val *opts, struct str *ret, struct err *err)
 {
 	int64_t length = val_map_int(opts, "length", 20);
-	const struct val *chars = val_get(opts, "chars");
+	const struct val *chars = val_get(opts, "chars"), *seed = val_get(opts, "seed");
 	struct buf set = {0}, out = {0};
 	if (chars) {
-		struct val *list = words(c->a, chars, ",");
-		VAL_EACH (i, list)
-			add_class(&set, val_text(val_at(list, i), c->a));
+		add_classes(c, &set, chars);
 	} else {
 		add_class(&set, STR("ascii_letters"));
 		add_class(&set, STR("digits"));
 		buf_adds(&set, ".,:-_");
 	}
-	/* Bytes beyond the largest multiple of the set's size would favour its beginning. */
-	bool ok = set.n > 0 && set.n < 256 && length > 0 && length < 4096;
-	unsigned limit = ok ? 256 - 256 % (unsigned)set.n : 0;
-	while (ok && out.n < (size_t)length) {
-		unsigned char b;
-		if (getrandom(&b, 1, 0) != 1)
-			ok = false;
-		else if (b < limit)
-			buf_addc(&out, set.p[b % set.n]);
-	}
+	/* Quotes are never chosen: the password has to stand in them. */
+	size_t n = 0;
+	for (size_t i = 0; i < set.n; i++)
+		if (set.p[i] != '"' && set.p[i] != '\'')
+			set.p[n++] = set.p[i];
+	set.n = n;
+	if (seed && !val_is_null(seed))
+		seed = val_str(c->a, val_text(seed, c->a));
+	bool ok = length >= 0 && length < 4096
+	                  ? random_chars(c->a, seed, buf_str(&set), (size_t)length, &out, err)
+	                  : err_set(err, ERR_REMOTE, ORIGIN_NONE, "lookup password: bad length");
 	if (ok)
 		*ret = buf_take(&out, c->a);
-	else
-		err_set(err, ERR_REMOTE, ORIGIN_NONE, "lookup password: bad length or chars");
 	buf_free(&set);
 	buf_burn(&out);
 	return ok;
+}
+
+/* A password and, where it is handed out encrypted, the salt that goes with it. */
+struct kept_password {
+	const char *path; /* NULL: kept nowhere */
+	struct str text, salt;
+};
+
+/* The file's first line: "PASSWORD" or "PASSWORD salt=SALT". */
+static bool password_read(struct lookup_call *c, struct kept_password *p, struct err *err)
+{
+	struct str text;
+	if (!p->path || !fs_exists(p->path))
+		return true;
+	if (!read_text(c, p->path, &text, NULL, err))
+		return false;
+	p->text = str_split(&text, '\n');
+	ptrdiff_t salt = str_find(p->text, STR(" salt="), 0);
+	if (salt >= 0) {
+		p->salt = str_n(p->text.p + salt + 6, p->text.n - (size_t)salt - 6);
+		p->text.n = (size_t)salt;
+	}
+	return true;
+}
+
+static bool password_write(struct lookup_call *c, const struct kept_password *p, struct err *err)
+{
+	const char *line = arena_printf(c->a, "%.*s%s%.*s\n", STR_FMT(p->text), p->salt.n ? " salt=" : "",
+	                                STR_FMT(p->salt));
+	return !p->path ||
+	       (fs_mkdirs(fs_dirname(c->a, p->path), 0700, err) && fs_write(p->path, str_c(line), 0600, err));
+}
+
+static bool password_one(struct lookup_call *c, const char *path, const struct val *opts, struct str *ret,
+                         struct err *err)
+{
+	struct kept_password p = {.path = strcmp(path, "/dev/null") != 0 ? path : NULL};
+	struct str encrypt = val_map_str(opts, "encrypt", "");
+	if (p.path && *path != '/' && c->s->e->playbook_dir)
+		p.path = fs_join(c->a, c->s->e->playbook_dir, path);
+	if (!password_read(c, &p, err))
+		return false;
+	bool known = p.text.n > 0 && (p.salt.n > 0 || !encrypt.n);
+	if (!p.text.n && !make_password(c, opts, &p.text, err))
+		return false;
+	if (encrypt.n && !p.salt.n && !crypt_salt(c->a, encrypt, &p.salt, err))
+		return false;
+	if (!known && !password_write(c, &p, err))
+		return false;
+	*ret = p.text;
+	return !encrypt.n ||
+	       crypt_password(c->a, p.text, &(struct crypt_how){.scheme = encrypt, .salt = p.salt}, ret, err);
+}
+
+static bool password_known(const struct val *opts, struct err *err)
+{
+	static const char *const names[] = {"length", "encrypt", "chars", "ident", "seed", "errors"};
+	MAP_EACH (i, opts) {
+		struct str key = val_get_str(val_key_at(opts, i));
+		bool known = false;
+		for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+			known = known || str_eqc(key, names[k]);
+		if (!known)
+			return err_set(err, ERR_REMOTE, ORIGIN_NONE,
+			               "Unrecognized parameter(s) given to password lookup: %.*s",
+			               STR_FMT(key));
+	}
+	return true;
 }
 
 bool lk_password(struct lookup_call *c, struct err *err)
@@ -382,25 +503,10 @@ bool lk_password(struct lookup_call *c, struct err *err)
 			                &more, err))
 				return false;
 			opts = val_merge(c->a, opts, more, false);
-		}
-		const char *path = arena_strndup(c->a, term.p, n);
-		bool keep = strcmp(path, "/dev/null") != 0, known = false;
-		if (keep && *path != '/' && c->s->e->playbook_dir)
-			path = fs_join(c->a, c->s->e->playbook_dir, path);
-		if (keep && fs_exists(path)) {
-			if (!read_text(c, path, &pw, err))
+			if (!password_known(opts, err))
 				return false;
-			pw = str_split(&pw, '\n');
-			ptrdiff_t salt = str_find(pw, STR(" salt="), 0);
-			if (salt >= 0)
-				pw.n = (size_t)salt;
-			known = pw.n > 0;
 		}
-		if (!known && !make_password(c, opts, &pw, err))
-			return false;
-		if (!known && keep &&
-		    (!fs_mkdirs(fs_dirname(c->a, path), 0700, err) ||
-		     !fs_write(path, str_c(arena_printf(c->a, "%.*s\n", STR_FMT(pw))), 0600, err)))
+		if (!password_one(c, arena_strndup(c->a, term.p, n), opts, &pw, err))
 			return false;
 		val_push(c->ret, val_mark_secret(c->a, val_str(c->a, pw)));
 	}
@@ -410,32 +516,72 @@ bool lk_password(struct lookup_call *c, struct err *err)
 /* ---- ini and csv ----------------------------------------------------------------------------------------
  */
 
-static struct val *ini_find(struct lookup_call *c, struct str text, struct str section, struct str key,
-                            bool props)
+static struct str lowered(struct arena *a, struct str s)
 {
-	bool in = props;
-	bool fold = !opt_bool(c, "case_sensitive", false);
+	char *z = arena_strndup(a, s.p, s.n);
+	for (size_t i = 0; i < s.n; i++)
+		z[i] = (char)tolower((unsigned char)z[i]);
+	return str_n(z, s.n);
+}
+
+/* A line's part before "=" or ":"; false when there is neither. */
+static bool ini_split(struct str line, struct str *ret_key, struct str *ret_value)
+{
+	size_t n = 0;
+	while (n < line.n && line.p[n] != '=' && line.p[n] != ':')
+		n++;
+	*ret_key = str_trim(str_n(line.p, n));
+	*ret_value = n < line.n ? str_trim(str_n(line.p + n + 1, line.n - n - 1)) : STR("");
+	return n < line.n;
+}
+
+/* The keys of SECTION and of [DEFAULT], as Python's configparser reads them: a value goes on in indented
+ * lines. */
+static struct val *ini_read(struct lookup_call *c, struct str text, struct str section, bool fold)
+{
+	struct val *own = val_map(c->a), *dflt = val_map(c->a), *in = NULL;
+	struct str key = STR("");
 	while (text.p) {
-		struct str line = str_trim(str_split(&text, '\n'));
+		struct str raw = str_split(&text, '\n'), line = str_trim(raw), value;
+		bool more = raw.n && isspace((unsigned char)*raw.p) && in && key.n;
 		if (!line.n || *line.p == '#' || *line.p == ';')
 			continue;
-		if (*line.p == '[' && !props) {
-			const char *end = memchr(line.p, ']', line.n);
-			in = end && str_eq(str_n(line.p + 1, (size_t)(end - line.p - 1)), section);
+		if (more) {
+			struct str so = val_get_str(val_gets(in, key));
+			val_sets(in, key, val_strf(c->a, "%.*s\n%.*s", STR_FMT(so), STR_FMT(line)));
 			continue;
 		}
-		size_t n = 0;
-		while (n < line.n && line.p[n] != '=' && line.p[n] != ':')
-			n++;
-		if (!in || n == line.n)
-			continue;
-		struct str k = str_trim(str_n(line.p, n));
-		bool same =
-		        k.n == key.n && (fold ? strncasecmp(k.p, key.p, k.n) : memcmp(k.p, key.p, k.n)) == 0;
-		if (same)
-			return val_str(c->a, str_trim(str_n(line.p + n + 1, line.n - n - 1)));
+		key = STR("");
+		if (*line.p == '[') {
+			const char *end = memchr(line.p, ']', line.n);
+			struct str name = end ? str_n(line.p + 1, (size_t)(end - line.p - 1)) : STR("");
+			in = str_eqc(name, "DEFAULT") ? dflt : str_eq(name, section) ? own : NULL;
+		} else if (in && ini_split(line, &key, &value)) {
+			key = fold ? lowered(c->a, key) : key;
+			val_sets(in, key, val_str(c->a, value));
+		}
 	}
-	return NULL;
+	return val_merge(c->a, dflt, own, false);
+}
+
+/* With re=True all values whose key PATTERN matches, else the one of the key. False: there is none. */
+static bool ini_pick(struct lookup_call *c, const struct val *keys, struct str key, bool re, bool *ret_found,
+                     struct err *err)
+{
+	struct val *v = re ? NULL : val_gets(keys, key), *hit;
+	*ret_found = v || re;
+	if (v)
+		val_push(c->ret, v);
+	for (size_t i = 0; re && i < val_len(keys); i++) {
+		struct val *args = val_list(c->a);
+		val_push(args, val_key_at(keys, i));
+		val_push(args, val_str(c->a, key));
+		if (!ctx_call_named(c->s->jinja, c->a, 't', STR("match"), args, val_map(c->a), &hit, err))
+			return false;
+		if (val_truthy(hit))
+			val_push(c->ret, val_value_at(keys, i));
+	}
+	return true;
 }
 
 bool lk_ini(struct lookup_call *c, struct err *err)
@@ -454,14 +600,21 @@ bool lk_ini(struct lookup_call *c, struct err *err)
 		if (!path)
 			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "could not locate file in lookup: %.*s",
 			               STR_FMT(file));
-		if (!read_text(c, path, &text, err))
+		if (!read_text(c, path, &text, NULL, err))
 			return false;
-		bool props = str_eqc(val_map_str(o, "type", "ini"), "properties");
-		struct val *v = ini_find(c, text, val_map_str(o, "section", "global"), key, props);
-		struct val *dflt = val_get(o, "default");
-		if (!v)
-			v = dflt ? dflt : val_strz(c->a, "");
-		val_push(c->ret, v);
+		bool props = str_eqc(val_map_str(o, "type", "ini"), "properties"), found;
+		const struct val *exact = val_get(o, "case_sensitive"), *re = val_get(o, "re");
+		bool fold = !exact || !val_to_bool(exact);
+		struct str section = props ? STR("java_properties") : val_map_str(o, "section", "global");
+		if (props)
+			text = str_c(arena_printf(c->a, "[java_properties]\n%.*s", STR_FMT(text)));
+		struct val *keys = ini_read(c, text, section, fold), *dflt = val_get(o, "default");
+		if (fold && !(re && val_to_bool(re)))
+			key = lowered(c->a, key);
+		if (!ini_pick(c, keys, key, re && val_to_bool(re), &found, err))
+			return false;
+		if (!found)
+			val_push(c->ret, dflt ? dflt : val_strz(c->a, ""));
 	}
 	return true;
 }
@@ -506,7 +659,7 @@ bool lk_csvfile(struct lookup_call *c, struct err *err)
 		if (!path)
 			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "could not locate file in lookup: %.*s",
 			               STR_FMT(file));
-		if (!read_text(c, path, &text, err))
+		if (!read_text(c, path, &text, NULL, err))
 			return false;
 		struct val *hit = val_get(o, "default");
 		while (text.p) {
@@ -517,6 +670,9 @@ bool lk_csvfile(struct lookup_call *c, struct err *err)
 			const struct val *k = val_at(f, (size_t)keycol);
 			if (line.n && k && str_eq(val_get_str(k), key)) {
 				hit = val_at(f, (size_t)col);
+				if (!hit)
+					return err_set(err, ERR_REMOTE, ORIGIN_NONE,
+					               "csvfile: list index out of range");
 				break;
 			}
 		}

@@ -14,7 +14,7 @@ static struct val *names_of(struct scope *s, struct host **v, size_t n,
 
 static bool is_active(struct engine *e, struct host *h)
 {
-	return !e->host_failed[h->index] && !e->host_unreachable[h->index];
+	return !e->removed[h->index];
 }
 
 static bool get_inventory_hostname(struct scope *s, struct val **ret, struct err *err)
@@ -34,47 +34,19 @@ static bool get_inventory_hostname_short(struct scope *s, struct val **ret, stru
 	return true;
 }
 
-static bool get_inventory_dir(struct scope *s, struct val **ret, struct err *err)
-{
-	(void)err;
-	*ret = s->e->inv->dir ? val_strz(s->a, s->e->inv->dir) : NULL;
-	return true;
-}
-
-static bool get_inventory_file(struct scope *s, struct val **ret, struct err *err)
-{
-	(void)err;
-	*ret = s->e->inv->file ? val_strz(s->a, s->e->inv->file) : NULL;
-	return true;
-}
-
-static void group_members(const struct group *g, const struct inventory *inv, bool *in)
-{
-	for (size_t i = 0; i < g->n_hosts; i++)
-		in[g->hosts[i]->index] = true;
-	for (size_t i = 0; i < g->n_children; i++)
-		group_members(g->children[i], inv, in);
-}
-
 static bool get_groups(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
 	const struct inventory *inv = s->e->inv;
 	struct val *map = val_map(s->a);
 	for (size_t i = 0; i < inv->n_groups; i++) {
-		const struct group *g = inv->groups[i];
-		bool *in = arena_array(s->a, inv->n_hosts + 1, sizeof(bool));
+		struct host_set set = {.a = s->a};
 		struct val *list = val_list(s->a);
-		if (i == 0) {
-			for (size_t k = 0; k < inv->n_hosts; k++)
-				in[k] = !inv->hosts[k]->implicit;
-		} else {
-			group_members(g, inv, in);
-		}
-		for (size_t k = 0; k < inv->n_hosts; k++)
-			if (in[k])
-				val_push(list, val_strz(s->a, inv->hosts[k]->name));
-		val_set(map, g->name, list);
+		group_hosts(inv->groups[i], &set);
+		for (size_t k = 0; k < set.n; k++)
+			if (!set.v[k]->implicit || i > 0)
+				val_push(list, val_strz(s->a, set.v[k]->name));
+		val_set(map, inv->groups[i]->name, list);
 	}
 	*ret = map;
 	return true;
@@ -173,7 +145,7 @@ static const struct val_class hostvars_class = {
 static bool get_hostvars(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
-	*ret = val_obj(s->a, &hostvars_class, s);
+	*ret = s->host_only ? NULL : val_obj(s->a, &hostvars_class, s);
 	return true;
 }
 
@@ -188,9 +160,7 @@ static bool vars_get(void *self, void *ctx, const struct val *key, struct arena 
 	if (!val_is_str(key))
 		return true;
 	*ret = scope_raw(s, val_get_str(key));
-	if (*ret && !val_needs_template(*ret))
-		return true;
-	return scope_var(s, val_get_str(key), ret, err);
+	return *ret || scope_var(s, val_get_str(key), ret, err);
 }
 
 static const struct val_class vars_class = {
@@ -199,16 +169,22 @@ static const struct val_class vars_class = {
 static bool get_vars(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
-	*ret = val_obj(s->a, &vars_class, s);
+	*ret = s->host_only ? NULL : val_obj(s->a, &vars_class, s);
 	return true;
 }
 
 /* ---- the play ----------------------------------------------------------------------------------------- */
 
+/* NULL: none, or the variables are a host's own, which know no play. */
+static struct play_run *play_of(const struct scope *s)
+{
+	return s->host_only ? NULL : s->e->pr;
+}
+
 static bool get_play_hosts(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
-	struct play_run *pr = s->e->pr;
+	struct play_run *pr = play_of(s);
 	*ret = pr ? names_of(s, pr->batch, pr->n_batch, is_active) : NULL;
 	return true;
 }
@@ -216,23 +192,24 @@ static bool get_play_hosts(struct scope *s, struct val **ret, struct err *err)
 static bool get_active_hosts(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
-	struct play_run *pr = s->e->pr;
-	*ret = pr ? names_of(s, pr->all, pr->n_all, is_active) : NULL;
+	struct play_run *pr = play_of(s);
+	*ret = pr ? names_of(s, pr->named, pr->n_named, is_active) : NULL;
 	return true;
 }
 
 static bool get_play_hosts_all(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
-	struct play_run *pr = s->e->pr;
-	*ret = pr ? names_of(s, pr->all, pr->n_all, NULL) : NULL;
+	struct play_run *pr = play_of(s);
+	*ret = pr ? names_of(s, pr->named, pr->n_named, NULL) : NULL;
 	return true;
 }
 
 static bool get_play_name(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
-	*ret = s->e->pr ? val_str(s->a, s->e->pr->play->name) : NULL;
+	struct play_run *pr = play_of(s);
+	*ret = pr ? val_str(s->a, pr->play->name) : NULL;
 	return true;
 }
 
@@ -246,10 +223,67 @@ static bool get_playbook_dir(struct scope *s, struct val **ret, struct err *err)
 static bool get_play_role_names(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
-	struct play_run *pr = s->e->pr;
-	*ret = val_list(s->a);
+	struct play_run *pr = play_of(s);
+	*ret = pr ? val_list(s->a) : NULL;
 	for (size_t i = 0; pr && i < pr->n_roles; i++)
 		val_push(*ret, val_strz(s->a, pr->roles[i]->name));
+	return true;
+}
+
+/* Names, each once, as a list. */
+static struct val *unique(struct scope *s, struct val *names)
+{
+	struct val *list = val_list(s->a);
+	MAP_EACH (i, names)
+		val_push(list, val_key_at(names, i));
+	return list;
+}
+
+static void add_dependencies(const struct role *r, struct val *names)
+{
+	for (size_t i = 0; i < r->n_deps; i++) {
+		add_dependencies(r->deps[i], names);
+		val_set(names, r->deps[i]->name, val_null());
+	}
+}
+
+static bool get_dependent_role_names(struct scope *s, struct val **ret, struct err *err)
+{
+	(void)err;
+	struct play_run *pr = play_of(s);
+	struct val *names = val_map(s->a);
+	for (size_t i = 0; pr && i < pr->n_roles; i++)
+		add_dependencies(pr->roles[i], names);
+	*ret = pr ? unique(s, names) : NULL;
+	return true;
+}
+
+static bool get_role_names(struct scope *s, struct val **ret, struct err *err)
+{
+	(void)err;
+	struct play_run *pr = play_of(s);
+	struct val *names = val_map(s->a);
+	for (size_t i = 0; pr && i < pr->n_roles; i++) {
+		add_dependencies(pr->roles[i], names);
+		val_set(names, pr->roles[i]->name, val_null());
+	}
+	*ret = pr ? unique(s, names) : NULL;
+	return true;
+}
+
+static bool get_search_path(struct scope *s, struct val **ret, struct err *err)
+{
+	(void)err;
+	*ret = s->node ? scope_search_path(s, "") : NULL;
+	return true;
+}
+
+static bool get_inventory_sources(struct scope *s, struct val **ret, struct err *err)
+{
+	(void)err;
+	*ret = val_list(s->a);
+	for (size_t i = 0; i < s->e->inv->n_specs; i++)
+		val_push(*ret, val_strz(s->a, s->e->inv->specs[i]));
 	return true;
 }
 
@@ -260,11 +294,19 @@ static const struct role *role_of(const struct scope *s)
 	return s->frame && !s->host_only ? s->frame->role : NULL;
 }
 
-static bool get_role_name(struct scope *s, struct val **ret, struct err *err)
+static bool get_full_role_name(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
 	const struct role *r = role_of(s);
 	*ret = r ? val_strz(s->a, r->name) : NULL;
+	return true;
+}
+
+static bool get_short_role_name(struct scope *s, struct val **ret, struct err *err)
+{
+	(void)err;
+	const struct role *r = role_of(s);
+	*ret = r ? val_strz(s->a, r->short_name) : NULL;
 	return true;
 }
 
@@ -278,12 +320,14 @@ static bool get_role_path(struct scope *s, struct val **ret, struct err *err)
 
 static bool parents(struct scope *s, struct val **ret, bool paths)
 {
-	const struct role *r = role_of(s);
-	if (!r || !r->parent)
-		return true;
-	*ret = val_list(s->a);
-	for (r = r->parent; r; r = r->parent)
-		val_push(*ret, val_strz(s->a, paths ? r->path : r->name));
+	/* Those that included it; what depends on a role is no parent of it. */
+	for (const struct role *r = role_of(s); r && r->parent; r = r->parent) {
+		if (!r->from_include)
+			continue;
+		if (!*ret)
+			*ret = val_list(s->a);
+		val_push(*ret, val_strz(s->a, paths ? r->parent->path : r->parent->name));
+	}
 	return true;
 }
 
@@ -303,8 +347,7 @@ static bool get_collection_name(struct scope *s, struct val **ret, struct err *e
 {
 	(void)err;
 	const struct role *r = role_of(s);
-	const char *dot = r ? strrchr(r->name, '.') : NULL;
-	*ret = dot ? val_str(s->a, str_n(r->name, (size_t)(dot - r->name))) : NULL;
+	*ret = !r ? NULL : r->collection ? val_strz(s->a, r->collection) : val_null();
 	return true;
 }
 
@@ -399,7 +442,7 @@ static bool get_environment(struct scope *s, struct val **ret, struct err *err)
 
 static bool get_failed_task(struct scope *s, struct val **ret, bool result)
 {
-	struct play_run *pr = s->host_only ? NULL : s->e->pr;
+	struct play_run *pr = play_of(s);
 	for (size_t i = 0; pr && s->host && i < pr->n_hosts; i++)
 		if (pr->hosts[i]->host == s->host)
 			*ret = result ? pr->hosts[i]->failed_result : pr->hosts[i]->failed_task;
@@ -418,23 +461,29 @@ static bool get_ansible_failed_result(struct scope *s, struct val **ret, struct 
 	return get_failed_task(s, ret, true);
 }
 
-/* What a role may ask of a connection that no variable names. */
-static bool get_connection(struct scope *s, struct val **ret, struct err *err)
-{
-	(void)err;
-	if (!s->host || scope_raw(s, STR("ansible_connection")))
-		return true;
-	bool local =
-	        s->host->implicit || (s->e->opts->connection && strcmp(s->e->opts->connection, "local") == 0);
-	*ret = local ? val_strz(s->a, "local") : NULL;
-	return true;
-}
+/* What a role may ask of its connection although no variable says it. */
+#define LINK_VAR(name)                                                             \
+	static bool get_##name(struct scope *s, struct val **ret, struct err *err) \
+	{                                                                          \
+		return connection_var(s, #name, ret, err);                         \
+	}
+LINK_VAR(ansible_connection)
+LINK_VAR(ansible_host)
+LINK_VAR(ansible_ssh_host)
+LINK_VAR(ansible_user)
+LINK_VAR(ansible_ssh_user)
+LINK_VAR(ansible_port)
+LINK_VAR(ansible_ssh_port)
+LINK_VAR(ansible_ssh_private_key_file)
 
-static bool get_host(struct scope *s, struct val **ret, struct err *err)
+static bool get_delegated_vars(struct scope *s, struct val **ret, struct err *err)
 {
 	(void)err;
-	if (s->host && !scope_raw(s, STR("ansible_host")) && !scope_raw(s, STR("ansible_ssh_host")))
-		*ret = s->node ? val_strz(s->a, s->host->name) : NULL;
+	*ret = NULL;
+	if (!s->delegate)
+		return true;
+	*ret = val_map(s->a);
+	val_set(*ret, s->delegate->name, val_obj(s->a, &host_vars_class, host_scope(s, s->delegate, s->a)));
 	return true;
 }
 
@@ -455,8 +504,6 @@ static bool get_python(struct scope *s, struct val **ret, struct err *err)
 const struct magic_var magic_table[] = {
         {"inventory_hostname", get_inventory_hostname, "the host's name in the inventory"},
         {"inventory_hostname_short", get_inventory_hostname_short, "its part before the first dot"},
-        {"inventory_dir", get_inventory_dir, "the directory of the inventory"},
-        {"inventory_file", get_inventory_file, "the inventory's file"},
         {"groups", get_groups, "group names to their hosts"},
         {"group_names", get_group_names, "the groups the host is in"},
         {"hostvars", get_hostvars, "the variables of every host"},
@@ -467,10 +514,15 @@ const struct magic_var magic_table[] = {
         {"ansible_play_hosts_all", get_play_hosts_all, "all hosts of the play"},
         {"ansible_play_name", get_play_name, "the play's name"},
         {"ansible_play_role_names", get_play_role_names, "the roles of the play"},
-        {"ansible_role_names", get_play_role_names, "the roles of the play"},
+        {"role_names", get_play_role_names, "the roles of the play"},
+        {"ansible_role_names", get_role_names, "the roles of the play and those they depend on"},
+        {"ansible_dependent_role_names", get_dependent_role_names,
+         "the roles that those of the play depend on"},
+        {"ansible_inventory_sources", get_inventory_sources, "what the inventory was read from"},
+        {"ansible_search_path", get_search_path, "where the task's files are looked for"},
         {"playbook_dir", get_playbook_dir, "the directory of the playbook"},
-        {"role_name", get_role_name, "the role the task belongs to"},
-        {"ansible_role_name", get_role_name, "the role the task belongs to"},
+        {"role_name", get_short_role_name, "the role the task belongs to"},
+        {"ansible_role_name", get_full_role_name, "the role the task belongs to"},
         {"role_path", get_role_path, "that role's directory"},
         {"ansible_parent_role_names", get_parent_role_names, "the roles that brought this one in"},
         {"ansible_parent_role_paths", get_parent_role_paths, "their directories"},
@@ -489,8 +541,15 @@ const struct magic_var magic_table[] = {
         {"environment", get_environment, "the task's environment as written"},
         {"ansible_failed_task", get_ansible_failed_task, "in a rescue: the task that failed"},
         {"ansible_failed_result", get_ansible_failed_result, "in a rescue: its result"},
-        {"ansible_connection", get_connection, "how the host is reached"},
-        {"ansible_host", get_host, "the host's address"},
+        {"ansible_delegated_vars", get_delegated_vars, "whom the task delegates to, and its variables"},
+        {"ansible_connection", get_ansible_connection, "how the host is reached"},
+        {"ansible_host", get_ansible_host, "the host's address"},
+        {"ansible_ssh_host", get_ansible_ssh_host, "the host's address"},
+        {"ansible_user", get_ansible_user, "who logs in there"},
+        {"ansible_ssh_user", get_ansible_ssh_user, "who logs in there"},
+        {"ansible_port", get_ansible_port, "the port of its SSH service"},
+        {"ansible_ssh_port", get_ansible_ssh_port, "the port of its SSH service"},
+        {"ansible_ssh_private_key_file", get_ansible_ssh_private_key_file, "the key to log in with"},
         {"ansible_managed", get_managed, "a remark for generated files"},
         {"ansible_playbook_python", get_python, "there is no Python here; roles expect a path"},
         {NULL, NULL, NULL},

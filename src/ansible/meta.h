@@ -10,8 +10,7 @@ struct frame;
 struct host_run;
 struct task;
 
-bool meta_run(struct engine *e, struct task *t, struct frame *f, struct host_run **hosts, size_t n,
-              struct err *err);
+bool meta_run(struct engine *e, struct task *t, struct frame *f, struct host_run *hr, struct err *err);
 /* Whether WORD is one. */
 bool meta_known(struct str word);
 #endif

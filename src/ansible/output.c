@@ -10,6 +10,13 @@ static void say(struct output *o, struct buf *b)
 	buf_free(b);
 }
 
+static void complain(struct output *o, struct buf *b)
+{
+	buf_addc(b, '\n');
+	o->complain(o->ctx, buf_str(b));
+	buf_free(b);
+}
+
 static size_t text_width(struct str s)
 {
 	size_t n = 0;
@@ -19,6 +26,13 @@ static size_t text_width(struct str s)
 }
 
 /* A line of stars fills 79 columns. */
+/* Whether anything was done on HOST: the recap leaves others out. */
+static bool took_part(const struct engine *e, const char *host)
+{
+	const struct engine_stats *s = engine_host_stats(e, host);
+	return s && (s->ok || s->unreachable || s->failed || s->skipped || s->rescued || s->ignored);
+}
+
 static void banner(struct output *o, const char *fmt, const char *x, const char *y)
 {
 	struct buf b = {0}, msg = {0};
@@ -45,12 +59,19 @@ static void on_no_hosts(void *ctx)
 	say(ctx, &b);
 }
 
+static void set_title(struct output *o, const char *role, const char *name)
+{
+	buf_clear(&o->title);
+	buf_printf(&o->title, "%s%s%s", role ? role : "", role ? " : " : "", name);
+}
+
 static void on_task(void *ctx, const char *kind, const char *role, const char *name, struct origin at)
 {
 	struct output *o = ctx;
 	struct buf b = {0};
 	struct source_pos pos;
-	buf_printf(&b, "%s [%s%s%s]", kind, role ? role : "", role ? " : " : "", name);
+	set_title(o, role, name);
+	buf_printf(&b, "%s [%s]", kind, o->title.p);
 	banner(o, "%s%s", b.p, "");
 	buf_free(&b);
 	if (o->verbosity >= 2 && sources_locate(o->sources, at, &pos)) {
@@ -61,6 +82,39 @@ static void on_task(void *ctx, const char *kind, const char *role, const char *n
 }
 
 /* ---- results ------------------------------------------------------------------------------------------ */
+
+/* The members of a result that are anybody's business. */
+static struct val *public_part(struct arena *a, const struct val *result)
+{
+	struct val *m = val_copy(a, result);
+	for (size_t i = val_len(m); i-- > 0;)
+		if (str_starts(val_text(val_key_at(m, i), a), "_ansible_"))
+			val_delk(m, val_key_at(m, i));
+	return m;
+}
+
+/* The result as one line of JSON: {"task", "host", "status", "result"}, "ignored" where it is. */
+static void write_result(struct output *o, const struct engine_result *r)
+{
+	static const char *const status[] = {"ok", "changed", "failed", "skipped", "unreachable"};
+	if (!o->write_result || r->is_item)
+		return;
+	struct arena *a = arena_new(o->a);
+	struct buf b = {0};
+	struct val *m = val_map(a);
+	val_set(m, "task", val_str(a, buf_str(&o->title)));
+	val_set(m, "host", val_strz(a, r->host));
+	val_set(m, "action", val_strz(a, r->action));
+	val_set(m, "status", val_strz(a, status[r->kind]));
+	if (r->ignored)
+		val_set(m, "ignored", val_bool(true));
+	val_set(m, "result", public_part(a, r->result));
+	json_dump(m, JSON_STYLE_PYTHON, &b);
+	buf_addc(&b, '\n');
+	o->write_result(o->result_ctx, buf_str(&b));
+	buf_free(&b);
+	arena_free(a);
+}
 
 static bool is_debug(const char *action)
 {
@@ -160,7 +214,7 @@ static void show_warnings(struct output *o, const struct val *result)
 		struct buf b = {0};
 		buf_adds(&b, "[WARNING]: ");
 		val_print(val_at(w, i), &b);
-		say(o, &b);
+		complain(o, &b);
 	}
 }
 
@@ -178,8 +232,9 @@ static void on_result(void *ctx, const struct engine_result *r)
 	struct buf b = {0};
 	bool bad = r->kind == RES_FAILED || r->kind == RES_UNREACHABLE;
 	bool verbose = o->verbosity > 0 || val_get(r->result, "_ansible_verbose_always");
+	write_result(o, r);
 	show_warnings(o, r->result);
-	if (o->diff || o->verbosity > 2)
+	if (o->diff || r->diff || o->verbosity > 2)
 		show_diffs(o, r);
 	/* Items have been shown one by one: their sum says no more, except that nothing was done. */
 	if (r->is_loop && !r->no_log &&
@@ -190,7 +245,7 @@ static void on_result(void *ctx, const struct engine_result *r)
 		}
 		return;
 	}
-	buf_printf(&b, "%s: [", bad && !r->is_item ? "fatal" : words[r->kind]);
+	buf_printf(&b, "%s: [", bad ? r->is_item ? "failed" : "fatal" : words[r->kind]);
 	host_label(r, &b);
 	buf_addc(&b, ']');
 	if (bad && !r->is_item)
@@ -199,6 +254,8 @@ static void on_result(void *ctx, const struct engine_result *r)
 		buf_adds(&b, bad ? " (item=" : " => (item=");
 		if (r->label)
 			val_print(r->label, &b);
+		else
+			buf_adds(&b, "None");
 		buf_adds(&b, r->kind == RES_SKIPPED ? ") " : ")");
 	}
 	if (bad || verbose) {
@@ -220,17 +277,26 @@ static void on_result(void *ctx, const struct engine_result *r)
 
 static void on_retry(void *ctx, const char *host, const char *task, int left, const struct val *result)
 {
+	struct output *o = ctx;
 	struct buf b = {0};
-	(void)result;
 	buf_printf(&b, "FAILED - RETRYING: [%s]: %s (%d retries left).", host, task, left);
-	say(ctx, &b);
+	if (result && (o->verbosity > 2 || val_get(result, "_ansible_verbose_always"))) {
+		struct arena *a = arena_new(o->a);
+		struct val *shown = val_shallow(a, result);
+		val_del(shown, STR("failed"));
+		val_del(shown, STR("skipped"));
+		buf_adds(&b, "Result was: ");
+		dump(o, shown, "", false, &b);
+		arena_free(a);
+	}
+	say(o, &b);
 }
 
 static void on_included(void *ctx, const char *path, const char *hosts, const struct val *label)
 {
 	struct buf b = {0};
 	buf_printf(&b, "included: %s for %s", path, hosts);
-	if (label) {
+	if (label && val_truthy(label)) { /* as Ansible: not for one that is empty or 0 */
 		buf_adds(&b, " => (item=");
 		val_print(label, &b);
 		buf_addc(&b, ')');
@@ -246,14 +312,14 @@ static void on_warning(void *ctx, const char *msg, struct origin at)
 	buf_printf(&b, "[WARNING]: %s", msg);
 	if (sources_locate(o->sources, at, &pos))
 		buf_printf(&b, " (%s:%u:%u)", pos.file, pos.line, pos.col);
-	say(o, &b);
+	complain(o, &b);
 }
 
 static void on_progress(void *ctx, const char *host, struct str line)
 {
 	struct output *o = ctx;
 	struct buf b = {0};
-	if (o->verbosity < 1)
+	if (o->verbosity < 3)
 		return;
 	buf_printf(&b, "  [%s] %.*s", host, STR_FMT(line));
 	say(o, &b);
@@ -271,9 +337,20 @@ static void on_none_left(void *ctx)
 	banner(ctx, "NO MORE HOSTS LEFT%s%s", "", "");
 }
 
-void output_text(struct output *o, struct arena *a)
+static void forget_title(void *o)
+{
+	buf_free(&((struct output *)o)->title);
+}
+
+static void begin(struct output *o, struct arena *a)
 {
 	o->a = a;
+	arena_defer(a, forget_title, o);
+}
+
+void output_text(struct output *o, struct arena *a)
+{
+	begin(o, a);
 	o->ops = (struct engine_output){on_play,     on_no_hosts, on_task,     on_result, on_retry,
 	                                on_included, on_warning,  on_progress, on_note,   on_none_left};
 }
@@ -306,7 +383,8 @@ static void json_task(void *ctx, const char *kind, const char *role, const char 
 	struct val *t = val_map(o->a), *info = val_map(o->a);
 	struct source_pos pos;
 	(void)kind;
-	val_set(info, "name", role ? val_strf(o->a, "%s : %s", role, name) : val_strz(o->a, name));
+	set_title(o, role, name);
+	val_set(info, "name", val_str(o->a, buf_str(&o->title)));
 	if (sources_locate(o->sources, at, &pos))
 		val_set(info, "path", val_strf(o->a, "%s:%u", pos.file, pos.line));
 	val_set(t, "task", info);
@@ -319,23 +397,23 @@ static void json_task(void *ctx, const char *kind, const char *role, const char 
 static void json_result(void *ctx, const struct engine_result *r)
 {
 	struct output *o = ctx;
+	write_result(o, r);
 	if (r->is_item || !o->task)
 		return;
-	struct val *m = val_copy(o->a, r->result);
-	for (size_t i = val_len(m); i-- > 0;)
-		if (str_starts(val_text(val_key_at(m, i), o->a), "_ansible_"))
-			val_delk(m, val_key_at(m, i));
+	struct val *m = public_part(o->a, r->result);
 	val_set(m, "action", val_strz(o->a, r->action));
 	val_set(val_get(o->task, "hosts"), r->host, m);
 }
 
 void output_json(struct output *o, struct arena *a)
 {
-	o->a = a;
+	begin(o, a);
 	o->json = val_map(a);
 	list_of(a, o->json, "plays");
-	o->ops = (struct engine_output){
-	        .play_start = json_play, .task_start = json_task, .result = json_result};
+	o->ops = (struct engine_output){.play_start = json_play,
+	                                .task_start = json_task,
+	                                .result = json_result,
+	                                .warning = on_warning};
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------
@@ -380,6 +458,42 @@ static void end_json(struct output *o, struct engine *e, const struct val *hosts
 	say(o, &b);
 }
 
+static void custom_line(struct output *o, const char *name, const struct val *stats)
+{
+	struct buf b = {0}, json = {0};
+	json_dump(stats, (struct json_style){1, true, false, false}, &json);
+	buf_printf(&b, "\t%s: ", name);
+	for (size_t i = 0; i < json.n; i++)
+		if (json.p[i] != '\n')
+			buf_addc(&b, json.p[i]);
+	buf_free(&json);
+	say(o, &b);
+}
+
+/* What set_stats gathered: of each host, then of the run. */
+static void end_custom(struct output *o, struct engine *e)
+{
+	const struct val *stats = engine_custom_stats(e), *per = val_get(stats, "_per_host");
+	struct val *run = val_map(o->a), *hosts = val_list(o->a);
+	struct buf b = {0};
+	if (!val_len(stats))
+		return;
+	MAP_EACH (i, stats)
+		if (val_value_at(stats, i) != per)
+			val_setk(run, val_key_at(stats, i), val_value_at(stats, i));
+	for (size_t i = 0; per && i < val_len(per); i++)
+		val_push(hosts, val_key_at(per, i));
+	banner(o, "CUSTOM STATS: %s%s", "", "");
+	hosts = sorted(o->a, hosts);
+	VAL_EACH (i, hosts)
+		custom_line(o, val_get_strz(val_at(hosts, i)), val_gets(per, val_get_str(val_at(hosts, i))));
+	if (val_len(run)) {
+		say(o, &b);
+		custom_line(o, "RUN", run);
+	}
+	say(o, &b);
+}
+
 void output_end(struct output *o, struct engine *e)
 {
 	struct val *hosts = sorted(o->a, engine_hosts(e));
@@ -390,9 +504,13 @@ void output_end(struct output *o, struct engine *e)
 	banner(o, "PLAY RECAP%s%s", "", "");
 	VAL_EACH (i, hosts) {
 		struct buf b = {0};
+		if (!took_part(e, val_get_strz(val_at(hosts, i))))
+			continue;
 		engine_recap_line(e, val_get_strz(val_at(hosts, i)), &b);
 		say(o, &b);
 	}
 	struct buf b = {0};
 	say(o, &b);
+	if (o->custom_stats)
+		end_custom(o, e);
 }

@@ -7,17 +7,23 @@
 
 struct output {
 	struct engine_output ops; /* give &o->ops and o to the engine */
-	/* Where text goes. */
+	/* Where text goes, and where warnings go. */
 	void (*write)(void *ctx, struct str text);
+	void (*complain)(void *ctx, struct str text);
 	void *ctx;
 	struct sources *sources;
 	int verbosity;
-	bool diff, color;
+	bool diff, color, custom_stats;
+	/* Beside what is shown: each task's result on each host as one line of JSON; NULL: not wanted. */
+	void (*write_result)(void *ctx, struct str line);
+	void *result_ctx;
 	/* private */
 	struct arena *a;
+	struct buf title;               /* of the task under way, with its role */
 	struct val *json, *play, *task; /* JSON under way */
 };
 
+/* O stays where it is until A is freed. */
 void output_text(struct output *o, struct arena *a);
 void output_json(struct output *o, struct arena *a);
 /* The recap (text), or the whole document (JSON). */

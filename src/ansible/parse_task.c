@@ -42,6 +42,7 @@ void parse_keywords(struct loader *l, struct node *n, const struct val *ds, unsi
 				err_hint(e, "did you mean '%s'?", s);
 		}
 	}
+	node_rules(l, n);
 	const struct val *vars = n->kw[KW_VARS];
 	if (vars && val_is_list(vars)) {
 		struct val *m = val_map(l->a);
@@ -86,12 +87,20 @@ static bool is_whole_template(struct str s)
 	return str_starts(s, "{{") && str_ends(s, "}}");
 }
 
+/* A role of a collection calls the collection's own modules by their short names. */
+static bool of_collection(struct loader *l, struct str name, struct origin at)
+{
+	return at.src && str_find(name, STR("."), 0) < 0 &&
+	       str_find(str_c(sources_name(l->sources, at.src)), STR("/ansible_collections/"), 0) >= 0;
+}
+
 static void set_module(struct loader *l, struct task *t, struct str name, struct origin at)
 {
 	t->module_name = arena_strndup(l->a, name.p, name.n);
 	t->module = module_find(name);
 	t->action = action_find(name);
-	if (t->module || t->action || jinja_is_template(name))
+	t->elsewhere = !t->module && !t->action && (module_elsewhere(name) || of_collection(l, name, at));
+	if (t->module || t->action || t->elsewhere || jinja_is_template(name))
 		return;
 	struct err *e = errs_add(l->errs);
 	err_set(e, ERR_USER, at, "couldn't resolve module/action '%s'", t->module_name);
@@ -102,10 +111,23 @@ static void set_module(struct loader *l, struct task *t, struct str name, struct
 		err_hint(e, "check for typos; 'nante doc module' lists the modules of this build");
 }
 
+static bool is_module(struct str name)
+{
+	return module_find(name) || action_find(name) || module_elsewhere(name);
+}
+
 static bool takes_raw(const struct task *t)
 {
+	if (t->elsewhere)
+		return true;
 	return t->action ? (t->action->flags & ACT_RAW) != 0
 	                 : t->module && (t->module->flags & MOD_RAW_PARAMS);
+}
+
+/* Whether words with '=' in them are text, too, but for the few options such modules have. */
+static bool is_free_form(const struct task *t)
+{
+	return t->action ? (t->action->flags & ACT_FREE) != 0 : takes_raw(t);
 }
 
 /* The module's value: nothing, a dictionary, or text. */
@@ -123,7 +145,7 @@ static void set_args(struct loader *l, struct task *t, struct val *v)
 	}
 	struct str s = val_text(v, l->a);
 	struct err *e = errs_add(l->errs);
-	if (!args_parse(l->a, s, val_origin(v), takes_raw(t), &t->args, e))
+	if (!args_parse(l->a, s, val_origin(v), is_free_form(t), &t->args, e))
 		return;
 	errs_ok(l->errs);
 	struct val *raw = val_get(t->args, "_raw_params");
@@ -141,6 +163,23 @@ static void set_args(struct loader *l, struct task *t, struct val *v)
 	}
 }
 
+/* "module k=v". */
+static void set_words(struct loader *l, struct task *t, struct val *v)
+{
+	struct str rest = str_trim(val_get_str(v));
+	/* The name may be a template with blanks in it. */
+	struct val *words;
+	if (!args_split(l->a, rest, val_origin(v), &words, errs_add(l->errs)))
+		return;
+	errs_ok(l->errs);
+	size_t n = val_len(words) ? val_len(val_at(words, 0)) : 0;
+	set_module(l, t, str_n(rest.p, n), val_origin(v));
+	struct str args = str_trim(str_n(rest.p + n, rest.n - n));
+	struct origin at = val_origin(v);
+	at.off += (uint32_t)(args.p ? args.p - val_get_str(v).p : 0);
+	set_args(l, t, val_at_origin(l->a, val_str(l->a, args), at));
+}
+
 /* action: and local_action: "module k=v" or {module: NAME, k: v}. */
 static void set_action(struct loader *l, struct task *t, struct val *v)
 {
@@ -151,25 +190,15 @@ static void set_action(struct loader *l, struct task *t, struct val *v)
 			complain(l, val_origin(v), "%s", "no module/action in this action");
 			return;
 		}
-		struct str name = val_get_str(m), rest = name;
-		name = str_split(&rest, ' ');
-		set_module(l, t, name, val_origin(m));
-		t->args = args;
+		set_words(l, t, m);
+		t->args = val_merge(l->a, args, t->args, false);
 		return;
 	}
 	if (!val_is_str(v)) {
 		complain(l, val_origin(v), "%s", "unexpected parameter type in action");
 		return;
 	}
-	struct str rest = str_trim(val_get_str(v));
-	size_t n = 0;
-	while (n < rest.n && rest.p[n] != ' ' && rest.p[n] != '\n')
-		n++;
-	set_module(l, t, str_n(rest.p, n), val_origin(v));
-	struct str args = str_trim(str_n(rest.p + n, rest.n - n));
-	struct origin at = val_origin(v);
-	at.off += (uint32_t)(args.p ? args.p - val_get_str(v).p : 0);
-	set_args(l, t, val_at_origin(l->a, val_str(l->a, args), at));
+	set_words(l, t, v);
 }
 
 /* What is left when the keywords are taken out: the module, and with_X. */
@@ -181,12 +210,12 @@ static void take_rest(struct loader *l, struct task *t, const struct val *rest, 
 		struct str name = val_get_str(k);
 		if (str_starts(name, "with_")) {
 			if (t->lookup || t->n.kw[KW_LOOP])
-				complain(l, val_origin(k), "%s", "duplicate loop in task");
+				complain(l, val_origin(k), "duplicate loop in task: %s", val_get_strz(k) + 5);
 			t->lookup = arena_strndup(l->a, name.p + 5, name.n - 5);
 			t->loop = val_value_at(rest, i);
 			continue;
 		}
-		bool known = module_find(name) || action_find(name);
+		bool known = is_module(name);
 		if (mod && !known) {
 			/* The one that is a module stays; the other is a mistyped keyword, said so below. */
 			struct err *e = errs_add(l->errs);
@@ -197,7 +226,7 @@ static void take_rest(struct loader *l, struct task *t, const struct val *rest, 
 				err_hint(e, "did you mean '%s'?", s);
 			continue;
 		}
-		if (mod && (module_find(val_get_str(mod)) || action_find(val_get_str(mod)))) {
+		if (mod && is_module(val_get_str(mod))) {
 			struct err *e = errs_add(l->errs);
 			err_set(e, ERR_USER, val_origin(k), "conflicting action statements: %s, %s",
 			        val_get_strz(mod), val_get_strz(k));
@@ -234,6 +263,31 @@ static void take_args(struct loader *l, struct task *t)
 	}
 }
 
+/* The old include is an import where its file is known beforehand; its other parameters are variables. */
+static void settle_include(struct loader *l, struct task *t)
+{
+	if (!t->action || strcmp(t->action->name, "include") != 0)
+		return;
+	struct val *args = val_map(l->a), *vars = t->n.kw[KW_VARS];
+	MAP_EACH (i, t->args) {
+		struct val *key = val_key_at(t->args, i);
+		struct str name = val_text(key, l->a);
+		if (str_eqc(name, "_raw_params") || str_eqc(name, "file") || str_eqc(name, "apply")) {
+			val_setk(args, key, val_value_at(t->args, i));
+			continue;
+		}
+		if (vars == t->n.kw[KW_VARS])
+			vars = vars ? val_shallow(l->a, vars) : val_map(l->a);
+		val_setk(vars, key, val_value_at(t->args, i));
+	}
+	t->args = args;
+	t->n.kw[KW_VARS] = vars;
+	const struct val *file = val_get(args, "_raw_params");
+	if (!t->loop && !t->lookup && file && !jinja_is_template(val_text(file, l->a)) &&
+	    !val_get(args, "apply"))
+		t->action = action_find(STR("import_tasks"));
+}
+
 struct task *parse_task(struct loader *l, const struct val *ds, struct node *parent, struct tfile *file,
                         bool handler)
 {
@@ -258,6 +312,8 @@ struct task *parse_task(struct loader *l, const struct val *ds, struct node *par
 		set_action(l, t, t->n.kw[KW_LOCAL_ACTION]);
 	}
 	take_args(l, t);
+	settle_include(l, t);
+	task_rules(l, t);
 	return t;
 }
 

@@ -1,53 +1,92 @@
-/* Which hosts a pattern means. */
+/* Which hosts a pattern means, and in which order. */
 #include "ansible/inventory.h"
+#include "ansible/ptrs.h"
+#include "base/fs.h"
 #include "base/source.h"
 #include "jinja/jinja.h"
+#include <ctype.h>
 #include <fnmatch.h>
-#include <stdlib.h>
 
 struct match {
 	struct inventory *inv;
 	struct arena *a;
-	bool *in; /* by host index */
 	struct val *missing;
 	struct err *err;
+	struct jinja_env *env; /* for regular expressions; NULL: none yet */
 };
 
-/* "web[0:2]", "web[1]": which of the matched hosts. False: no subscript. */
-static bool subscript(struct str *p, int64_t *from, int64_t *to)
+static bool digits(struct str s, int64_t *ret)
 {
-	if (p->n < 3 || p->p[p->n - 1] != ']' || p->p[0] == '~')
-		return false;
-	const char *open = memrchr(p->p, '[', p->n);
-	if (!open || open == p->p)
-		return false;
-	struct str in = str_n(open + 1, (size_t)(p->p + p->n - open - 2)), first = str_split(&in, ':');
-	if (!in.p) {
-		const char *dash = first.n > 1 ? memchr(first.p + 1, '-', first.n - 1) : NULL;
-		if (dash) {
-			in = str_n(dash + 1, (size_t)(first.p + first.n - dash - 1));
-			first.n = (size_t)(dash - first.p);
-		}
+	for (size_t i = 0; i < s.n; i++)
+		if (!isdigit((unsigned char)s.p[i]))
+			return false;
+	return s.n && str_int(s, ret);
+}
+
+struct slice {
+	bool is;
+	bool range;
+	int64_t from, to; /* TO of a range: -1 is the last */
+};
+
+/* "web[0:2]", "web[1]", "web[-1]": which of the matched hosts; other brackets are a wildcard's. */
+static struct slice take_slice(struct str *p)
+{
+	struct slice s = {0};
+	const char *open = p->n > 3 && p->p[p->n - 1] == ']' ? memrchr(p->p, '[', p->n) : NULL;
+	if (!open || open == p->p || p->p[0] == '~')
+		return s;
+	struct str in = str_n(open + 1, (size_t)(p->p + p->n - open - 2));
+	bool minus = in.n && in.p[0] == '-';
+	struct str rest = minus ? str_n(in.p + 1, in.n - 1) : in;
+	size_t n = 0;
+	while (n < rest.n && isdigit((unsigned char)rest.p[n]))
+		n++;
+	if (!digits(str_n(rest.p, n), &s.from))
+		return s;
+	struct str end = str_n(rest.p + n, rest.n - n);
+	s.to = -1;
+	if (end.n) {
+		s.range = true;
+		if (minus || (end.p[0] != ':' && end.p[0] != '-') ||
+		    (end.n > 1 && !digits(str_n(end.p + 1, end.n - 1), &s.to)))
+			return s;
 	}
-	*from = 0;
-	if ((first.n && !str_int(first, from)) || (!first.n && !in.p))
-		return false;
-	*to = in.p ? -1 : *from;
-	if (in.n && !str_int(in, to))
-		return false;
+	s.from = minus ? -s.from : s.from;
+	s.is = true;
 	p->n = (size_t)(open - p->p);
+	return s;
+}
+
+static bool apply_slice(struct match *m, struct slice s, struct str pattern, struct host_set *set)
+{
+	int64_t n = (int64_t)set->n, from = s.from, to = s.to < 0 ? n - 1 : s.to;
+	struct host_set kept = {.a = m->a};
+	if (!s.is || !n)
+		return true;
+	if (!s.range || s.to == 0) {
+		from = from < 0 ? from + n : from;
+		if (from < 0 || from >= n)
+			return err_set(m->err, ERR_USER, ORIGIN_NONE,
+			               "No hosts matched the subscripted pattern '%.*s'", STR_FMT(pattern));
+		to = from;
+	}
+	for (int64_t i = from; i <= to && i < n; i++)
+		host_set_add(&kept, set->v[i]);
+	*set = kept;
 	return true;
 }
 
 static bool regex_match(struct match *m, struct str regex, const char *name)
 {
 	static const struct jinja_hooks none;
-	struct jinja_env *env = jinja_env_new(m->a, true);
-	const struct jinja_func *f = jinja_env_find(env, 't', STR("match"));
+	if (!m->env)
+		m->env = jinja_env_new(m->a, true);
+	const struct jinja_func *f = jinja_env_find(m->env, 't', STR("match"));
 	struct val *args = val_list(m->a), *r = NULL;
 	val_push(args, val_strz(m->a, name));
 	val_push(args, val_str(m->a, regex));
-	struct jinja_call c = {.ctx = jinja_ctx_new(env, m->a, &none),
+	struct jinja_call c = {.ctx = jinja_ctx_new(m->env, m->a, &none),
 	                       .a = m->a,
 	                       .args = args,
 	                       .kwargs = val_map(m->a),
@@ -57,83 +96,65 @@ static bool regex_match(struct match *m, struct str regex, const char *name)
 
 static bool name_match(struct match *m, struct str pat, const char *name)
 {
-	if (pat.n && pat.p[0] == '~')
+	if (pat.p[0] == '~')
 		return regex_match(m, str_n(pat.p + 1, pat.n - 1), name);
-	return fnmatch(arena_strndup(m->a, pat.p, pat.n), name, 0) == 0;
+	return fnmatch(arena_strndup(m->a, pat.p, pat.n), name, FNM_NOESCAPE) == 0;
 }
 
-static void group_hosts(const struct group *g, bool *set)
+static bool is_special(struct str pat)
 {
-	for (size_t i = 0; i < g->n_hosts; i++)
-		set[g->hosts[i]->index] = true;
-	for (size_t i = 0; i < g->n_children; i++)
-		group_hosts(g->children[i], set);
+	return pat.p[0] == '~' || memchr(pat.p, '.', pat.n) || memchr(pat.p, '?', pat.n) ||
+	       memchr(pat.p, '*', pat.n) || memchr(pat.p, '[', pat.n);
 }
 
-static bool *part_hosts(struct match *m, struct str pat)
+/* The hosts one part means: of groups, by name, or the local one that nobody defined. */
+static bool part_hosts(struct match *m, struct str pat, struct host_set *set)
 {
 	struct inventory *inv = m->inv;
-	bool *set = arena_array(m->a, inv->n_hosts + 1, sizeof(bool)), any = false;
-	int64_t from, to;
-	bool sub = subscript(&pat, &from, &to);
-	if (str_eqc(pat, "all") || str_eqc(pat, "*")) {
-		for (size_t i = 0; i < inv->n_hosts; i++)
-			any |= set[i] = !inv->hosts[i]->implicit;
-		any = true;
-	}
-	for (size_t i = 0; i < inv->n_groups && !any; i++)
-		if (name_match(m, pat, inv->groups[i]->name)) {
-			group_hosts(inv->groups[i], set);
-			any = any || pat.p[0] != '~';
-		}
-	bool wild = pat.n && (pat.p[0] == '~' || memchr(pat.p, '*', pat.n) || memchr(pat.p, '?', pat.n) ||
-	                      memchr(pat.p, '[', pat.n));
-	for (size_t i = 0; i < inv->n_hosts && (!any || wild); i++)
-		if (!inv->hosts[i]->implicit && name_match(m, pat, inv->hosts[i]->name))
-			set[i] = any = true;
-	for (size_t i = 0; i < inv->n_hosts; i++)
-		any = any || set[i];
-	static const char *const local[] = {"localhost", "127.0.0.1", "::1"};
-	for (size_t i = 0; i < 3 && !any; i++) {
-		if (!str_eqc(pat, local[i]))
+	struct str whole = pat;
+	struct slice slice = take_slice(&pat);
+	bool group = false;
+	for (size_t i = 0; i < inv->n_groups; i++) {
+		if (!name_match(m, pat, inv->groups[i]->name))
 			continue;
-		struct host *h = inventory_add_host(inv, pat);
-		h->implicit = true;
-		bool *larger = arena_array(m->a, inv->n_hosts + 1, sizeof(bool));
-		larger[h->index] = any = true;
-		set = larger;
+		group = true;
+		group_hosts(inv->groups[i], set);
 	}
-	if (!any && m->missing)
-		val_push(m->missing, val_str(m->a, pat));
-	if (sub) {
-		int64_t n = 0, k = 0;
-		for (size_t i = 0; i < inv->n_hosts; i++)
-			n += set[i];
-		from = from < 0 ? from + n : from;
-		to = to < 0 ? to + n : to;
-		for (size_t i = 0; i < inv->n_hosts; i++) {
-			if (set[i]) {
-				set[i] = k >= from && k <= to;
-				k++;
-			}
+	for (size_t i = 0; i < inv->n_hosts && (!group || is_special(pat)); i++)
+		if (!inv->hosts[i]->implicit && name_match(m, pat, inv->hosts[i]->name))
+			host_set_add(set, inv->hosts[i]);
+	if (!set->n && inventory_is_local(pat)) {
+		struct host *h = inventory_local(inv);
+		if (!h)
+			h = inventory_host(inv, pat);
+		if (!h) {
+			h = inventory_add_host(inv, pat);
+			h->implicit = true;
 		}
+		host_set_add(set, h);
 	}
-	return set;
+	if (!set->n && !group && m->missing && !str_eqc(pat, "all"))
+		val_push(m->missing, val_str(m->a, pat));
+	return !err_is(m->err) && apply_slice(m, slice, whole, set);
 }
 
-/* Splits at commas, or at colons where that cannot be a part of an address or range. */
+/* ---- parts --------------------------------------------------------------------------------------------- */
+
+/* Splits at commas, or at colons where they part patterns: not in an address, a range or a port. */
 static void split_pattern(struct match *m, struct str s, struct val *parts)
 {
+	struct str name;
+	int64_t port;
 	bool comma = memchr(s.p, ',', s.n) != NULL;
+	bool whole = !comma && inventory_address(s, &name, &port);
 	size_t from = 0;
 	int depth = 0;
 	for (size_t i = 0; i <= s.n; i++) {
 		char c = i < s.n ? s.p[i] : 0;
-		if (c == '[')
-			depth++;
-		if (c == ']')
-			depth--;
-		if (c && (comma ? c != ',' : c != ':' || depth > 0))
+		depth += c == '[' ? 1 : c == ']' ? -1 : 0;
+		bool ends = !c || (comma ? c == ','
+		                         : !whole && depth < 1 && (c == ':' || isspace((unsigned char)c)));
+		if (!ends)
 			continue;
 		struct str part = str_trim(str_n(s.p + from, i - from));
 		if (part.n)
@@ -142,76 +163,109 @@ static void split_pattern(struct match *m, struct str s, struct val *parts)
 	}
 }
 
-static bool is_ipv6(struct str s)
+static void split_all(struct match *m, const struct val *pattern, struct val *parts)
 {
-	size_t colons = 0;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == ':')
-			colons++;
-		else if (!strchr("0123456789abcdefABCDEF.", s.p[i]))
-			return false;
-	}
-	return colons > 1;
+	if (!val_is_list(pattern))
+		split_pattern(m, val_text(pattern, m->a), parts);
+	for (size_t i = 0; val_is_list(pattern) && i < val_len(pattern); i++)
+		split_all(m, val_at(pattern, i), parts);
 }
 
-/* Ansible's order: what adds, then & , then !. */
-static bool *select_parts(struct match *m, const struct val *pattern, size_t n_hosts_before)
+/* 0 adds, 1 keeps what both have, 2 takes away: the order they are looked at in. */
+static int kind_of(struct str part)
 {
-	struct val *parts = val_list(m->a);
-	size_t n = val_is_list(pattern) ? val_len(pattern) : 1;
-	for (size_t i = 0; i < n; i++) {
-		struct str s = val_text(val_is_list(pattern) ? val_at(pattern, i) : pattern, m->a);
-		if (is_ipv6(s))
-			val_push(parts, val_str(m->a, s));
-		else
-			split_pattern(m, s, parts);
+	return part.p[0] == '&' ? 1 : part.p[0] == '!' ? 2 : 0;
+}
+
+static void keep(struct match *m, struct host_set *set, const struct host_set *with, bool common)
+{
+	struct host_set kept = {.a = m->a};
+	for (size_t i = 0; i < set->n; i++)
+		if (host_set_has(with, set->v[i]) == common)
+			host_set_add(&kept, set->v[i]);
+	*set = kept;
+}
+
+static bool take_part(struct match *m, struct str part, struct host_set *set)
+{
+	struct host_set one = {.a = m->a};
+	int kind = kind_of(part);
+	struct host *h = kind ? NULL : inventory_host(m->inv, part);
+	if (h && !h->implicit) {
+		host_set_add(set, h); /* a host's own name is no pattern */
+		return true;
 	}
-	(void)n_hosts_before;
-	bool *set = NULL;
-	size_t have = 0;
+	if (kind)
+		part = str_n(part.p + 1, part.n - 1);
+	if (part.n && !part_hosts(m, part, &one))
+		return false;
+	for (size_t i = 0; !kind && i < one.n; i++)
+		host_set_add(set, one.v[i]);
+	if (kind)
+		keep(m, set, &one, kind == 1);
+	return true;
+}
+
+static bool select_parts(struct match *m, const struct val *parts, struct host_set *set)
+{
 	bool adds = false;
 	VAL_EACH (i, parts)
-		adds = adds || !strchr("!&", val_get_str(val_at(parts, i)).p[0]);
-	if (!adds) {
-		set = part_hosts(m, STR("all"));
-		have = m->inv->n_hosts;
-	}
-	for (int pass = 0; pass < 3; pass++) {
+		adds = adds || !kind_of(val_get_str(val_at(parts, i)));
+	if (!adds && !part_hosts(m, STR("all"), set))
+		return false;
+	for (int kind = 0; kind < 3; kind++)
 		VAL_EACH (i, parts) {
-			struct str p = val_get_str(val_at(parts, i));
-			int kind = p.p[0] == '&' ? 1 : p.p[0] == '!' ? 2 : 0;
-			if (kind != pass)
-				continue;
-			bool *one = part_hosts(m, kind ? str_n(p.p + 1, p.n - 1) : p);
-			size_t now = m->inv->n_hosts;
-			bool *next = arena_array(m->a, now + 1, sizeof(bool));
-			for (size_t k = 0; k < now; k++) {
-				bool was = set && k < have && set[k];
-				next[k] = kind == 0   ? was || one[k]
-				          : kind == 1 ? was && one[k]
-				                      : was && !one[k];
-			}
-			set = next;
-			have = now;
+			struct str part = val_get_str(val_at(parts, i));
+			if (kind_of(part) == kind && !take_part(m, part, set))
+				return false;
 		}
+	return true;
+}
+
+/* The parts of a limit; "@FILE" stands for the file's lines. */
+static bool limit_parts(struct match *m, const char *limit, struct val *ret)
+{
+	struct val *parts = val_list(m->a);
+	split_pattern(m, str_c(limit), parts);
+	VAL_EACH (i, parts) {
+		struct str part = val_get_str(val_at(parts, i));
+		struct buf b = {0};
+		if (part.p[0] != '@') {
+			val_push(ret, val_at(parts, i));
+			continue;
+		}
+		const char *path = arena_strndup(m->a, part.p + 1, part.n - 1);
+		if (!fs_exists(path))
+			return err_set(m->err, ERR_USER, ORIGIN_NONE, "Unable to find limit file %s", path);
+		bool ok = fs_read(path, &b, m->err);
+		struct str rest = ok ? buf_take(&b, m->a) : (struct str){0};
+		buf_free(&b);
+		while (rest.p) {
+			struct str line = str_trim(str_split(&rest, '\n'));
+			if (line.n)
+				val_push(ret, val_str(m->a, line));
+		}
+		if (!ok)
+			return false;
 	}
-	return set;
+	return true;
 }
 
 bool inventory_match(struct inventory *inv, const struct val *pattern, const char *limit, struct arena *a,
                      struct val **ret, struct val *missing, struct err *err)
 {
-	struct match m = {inv, a, NULL, missing, err};
-	size_t before = inv->n_hosts;
-	bool *set = select_parts(&m, pattern, before), *lim = NULL;
-	size_t n = inv->n_hosts, lim_n = 0;
-	if (limit && *limit) {
-		lim = select_parts(&m, val_strz(a, limit), n);
-		lim_n = inv->n_hosts;
-	}
+	struct match m = {.inv = inv, .a = a, .missing = missing, .err = err};
+	struct host_set set = {.a = a}, within = {.a = a};
+	struct val *parts = val_list(a), *limits = val_list(a);
+	split_all(&m, pattern, parts);
+	if (!select_parts(&m, parts, &set))
+		return false;
+	bool limited = limit && *limit;
+	if (limited && (!limit_parts(&m, limit, limits) || !select_parts(&m, limits, &within)))
+		return false;
 	*ret = val_list(a);
-	for (size_t i = 0; i < n; i++)
-		if (set && set[i] && (!limit || !*limit || (i < lim_n && lim && lim[i])))
-			val_push(*ret, val_strz(a, inv->hosts[i]->name));
+	for (size_t i = 0; i < set.n; i++)
+		if (!limited || host_set_has(&within, set.v[i]))
+			val_push(*ret, val_strz(a, set.v[i]->name));
 	return !err_is(err);
 }

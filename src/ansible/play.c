@@ -44,12 +44,13 @@ static void unit_gather(struct engine *e)
 	unit_add(pr, NULL, t);
 }
 
-/* A role's dependencies first, each before what needs it. */
-static void unit_role(struct engine *e, struct role *r)
+/* The frames of a role, into V: its dependencies first, each before what needs it. */
+static size_t role_frames(struct engine *e, struct role *r, struct frame ***v, size_t n)
 {
 	for (size_t i = 0; i < r->n_deps; i++)
-		unit_role(e, r->deps[i]);
-	unit_add(e->pr, role_frame(e, r, NULL, NULL, true, true), NULL);
+		n = role_frames(e, r->deps[i], v, n);
+	PTRS_PUSH(e->pr->a, *v, n, role_frame(e, r, NULL, NULL, true, true));
+	return n;
 }
 
 /* Roles that are imported are known before the play begins: their variables count from the start. */
@@ -87,7 +88,7 @@ static void load_roles(struct engine *e)
 		return;
 	}
 	VAL_EACH (i, roles) {
-		struct role *r = role_entry_load(e, val_at(roles, i), NULL);
+		struct role *r = role_entry_load(e, val_at(roles, i), pr->play->n.kw[KW_COLLECTIONS], NULL);
 		if (!r)
 			continue;
 		r->exported = true;
@@ -102,7 +103,7 @@ static bool wants_facts(struct engine *e)
 	struct err err = {0};
 	bool want = true;
 	scope_init(&s, e, NULL, NULL, NULL, e->pr->a);
-	if (!scope_bool(&s, v, true, &want, &err))
+	if (!scope_bool(&s, v, !e->opts->no_facts, &want, &err))
 		err_move(errs_add(e->errs), &err);
 	return want;
 }
@@ -112,13 +113,19 @@ static void build(struct engine *e)
 	struct play_run *pr = e->pr;
 	struct play *p = pr->play;
 	load_roles(e);
+	struct frame **roles = NULL;
+	size_t n_roles = 0;
+	for (size_t i = 0, n = pr->n_roles; i < n; i++)
+		n_roles = role_frames(e, pr->roles[i], &roles, n_roles);
+	/* Ahead of those that imports bring, behind those of "roles:". */
+	if (p->handlers)
+		handlers_add(e, p->handlers, frame_new(e, NULL, NULL, true, p->handlers, NULL));
 	if (wants_facts(e))
 		unit_gather(e);
 	unit_block(e, p->pre_tasks);
 	unit_flush(e);
-	size_t n = pr->n_roles;
-	for (size_t i = 0; i < n; i++)
-		unit_role(e, pr->roles[i]);
+	for (size_t i = 0; i < n_roles; i++)
+		unit_add(pr, roles[i], NULL);
 	unit_block(e, p->tasks);
 	unit_flush(e);
 	unit_block(e, p->post_tasks);
@@ -127,8 +134,6 @@ static void build(struct engine *e)
 		if (pr->units[i].frame)
 			for (int s = 0; s < SEC_END; s++)
 				expand_imports(e, &pr->units[i].frame->root->sec[s], pr->units[i].frame);
-	if (p->handlers)
-		handlers_add(e, p->handlers, frame_new(e, NULL, NULL, true, p->handlers, NULL));
 }
 
 /* ---- vars_files ---------------------------------------------------------------------------------------- */
@@ -147,9 +152,18 @@ static bool vars_file_one(struct engine *e, struct scope *s, struct val *name, s
 	if (!path)
 		return true;
 	*ret_found = true;
-	if (!loader_vars(&e->loader, path, &vars, err))
+	if (!loader_yaml(&e->loader, path, &vars, err))
 		return false;
-	val_push(into, vars);
+	/* A dictionary, or several in a list. */
+	for (size_t i = 0; i < (val_is_list(vars) ? val_len(vars) : 1); i++) {
+		struct val *one = val_is_list(vars) ? val_at(vars, i) : vars;
+		if (val_is_map(one))
+			val_push(into, one);
+		else if (!val_is_null(vars))
+			return err_set(err, ERR_USER, val_origin(one),
+			               "variable files must contain either a dictionary of variables, or a "
+			               "list of dictionaries");
+	}
 	return true;
 }
 
@@ -260,8 +274,8 @@ static bool find_hosts(struct engine *e, struct err *err)
 	VAL_EACH (i, names) {
 		struct host *h = inventory_host(e->inv, val_get_str(val_at(names, i)));
 		engine_stats_of(e, h);
-		if (!e->host_failed[h->index] && !e->host_unreachable[h->index])
-			PTRS_PUSH(pr->a, pr->all, pr->n_all, h);
+		PTRS_PUSH(pr->a, pr->named, pr->n_named, h);
+		PTRS_PUSH(pr->a, pr->all, pr->n_all, h);
 	}
 	order_hosts(e);
 	return true;
@@ -298,11 +312,55 @@ static bool batch_size(struct engine *e, size_t i, size_t *ret, struct err *err)
 	return true;
 }
 
+/* The hosts FROM to TO of the play take part from now on. */
+static void seen(struct engine *e, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		bool known = false;
+		for (size_t k = 0; k < e->n_seen && !known; k++)
+			known = e->seen[k] == e->pr->all[i];
+		if (!known)
+			PTRS_PUSH(e->a, e->seen, e->n_seen, e->pr->all[i]);
+	}
+}
+
+/* Hosts out of the game by now; one that failed and is unreachable counts twice. */
+static size_t count_lost(const struct engine *e)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < e->n_stats; i++)
+		n += (size_t)e->host_failed[i] + e->host_unreachable[i];
+	return n;
+}
+
+static bool take_strategy(struct engine *e, struct err *err)
+{
+	static const struct {
+		const char *name;
+		bool apart;
+	} rows[] = {{"linear", false}, {"debug", false}, {"free", true}, {"host_pinned", true}};
+	struct val *v = e->pr->play->n.kw[KW_STRATEGY];
+	struct scope s;
+	struct str name = STR("linear");
+	scope_init(&s, e, NULL, NULL, NULL, e->pr->a);
+	if (v && !scope_text(&s, v, &name, err))
+		return false;
+	if (str_starts(name, "ansible.builtin."))
+		name = str_n(name.p + strlen("ansible.builtin."), name.n - strlen("ansible.builtin."));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (!str_eqc(name, rows[i].name))
+			continue;
+		e->pr->apart = rows[i].apart;
+		return true;
+	}
+	return err_set(err, ERR_USER, val_origin(v), "Invalid play strategy specified: %.*s", STR_FMT(name));
+}
+
 static bool run_batches(struct engine *e, bool *ret_stop, struct err *err)
 {
 	struct play_run *pr = e->pr;
 	for (size_t at = 0, i = 0; at < pr->n_all && !pr->ended; i++) {
-		size_t n, lost = 0;
+		size_t n, lost = count_lost(e);
 		if (!batch_size(e, i, &n, err))
 			return false;
 		if (n > pr->n_all - at)
@@ -310,32 +368,17 @@ static bool run_batches(struct engine *e, bool *ret_stop, struct err *err)
 		for (size_t k = 0; k < n; k++)
 			if (!play_vars_files(e, pr->all[at + k], err))
 				return false;
+		seen(e, at, at + n);
 		if (e->opts->out && e->opts->out->play_start)
 			e->opts->out->play_start(e->opts->out_ctx, pr->play->name.p);
-		if (!strategy_batch(e, pr->all + at, n, err))
+		if (!take_strategy(e, err) || !strategy_batch(e, pr->all + at, n, err))
 			return false;
-		for (size_t k = 0; k < n; k++)
-			lost += pr->hosts[k]->failed || pr->hosts[k]->unreachable;
-		if (lost == n || pr->ended_by_error) {
-			*ret_stop = true;
-			if (pr->ended_by_error && e->opts->out && e->opts->out->none_left)
-				e->opts->out->none_left(e->opts->out_ctx);
-			return true;
-		}
+		*ret_stop = *ret_stop || pr->broken;
+		if (!pr->ended && count_lost(e) - lost == n)
+			return *ret_stop = true;
 		at += n;
 	}
 	return true;
-}
-
-static void seen(struct engine *e)
-{
-	for (size_t i = 0; i < e->pr->n_all; i++) {
-		bool known = false;
-		for (size_t k = 0; k < e->n_seen && !known; k++)
-			known = e->seen[k] == e->pr->all[i];
-		if (!known)
-			PTRS_PUSH(e->a, e->seen, e->n_seen, e->pr->all[i]);
-	}
 }
 
 static struct str play_name(struct engine *e)
@@ -345,7 +388,9 @@ static struct str play_name(struct engine *e)
 	struct err err = {0};
 	struct str name = p->name;
 	scope_init(&s, e, NULL, NULL, NULL, e->pr->a);
-	struct val *raw = p->n.kw[KW_NAME] ? p->n.kw[KW_NAME] : p->n.kw[KW_HOSTS];
+	struct val *raw = p->n.kw[KW_NAME];
+	if (!raw || val_is_null(raw) || (val_is_str(raw) && !val_len(raw)))
+		raw = p->n.kw[KW_HOSTS];
 	struct val *v;
 	if (scope_template(&s, raw, &v, &err)) {
 		struct buf b = {0};
@@ -363,15 +408,50 @@ static struct str play_name(struct engine *e)
 	return name;
 }
 
-bool play_run(struct engine *e, struct play *p, bool *ret_stop, struct err *err)
+static struct play_run *begin(struct engine *e, struct play *p)
 {
 	struct play_run *pr = ARENA_NEW(e->a, struct play_run);
-	const struct engine_output *o = e->opts->out;
 	pr->play = p;
 	pr->a = arena_new(e->a);
-	e->pr = pr;
 	if (p->dir)
 		e->playbook_dir = *p->dir ? p->dir : ".";
+	return e->pr = pr;
+}
+
+static void end(struct engine *e)
+{
+	struct play_run *pr = e->pr;
+	e->pr = NULL;
+	arena_free(pr->a);
+}
+
+bool play_open(struct engine *e, struct play *p, struct err *err)
+{
+	begin(e, p);
+	if (!find_hosts(e, err))
+		return false;
+	p->name = play_name(e);
+	build(e);
+	return true;
+}
+
+void play_close(struct engine *e)
+{
+	end(e);
+}
+
+bool play_is_whole(struct engine *e, struct play *p)
+{
+	begin(e, p);
+	build(e);
+	end(e);
+	return !e->errs->n;
+}
+
+bool play_run(struct engine *e, struct play *p, bool *ret_stop, struct err *err)
+{
+	struct play_run *pr = begin(e, p);
+	const struct engine_output *o = e->opts->out;
 	vars_prompt(e);
 	bool ok = find_hosts(e, err);
 	if (ok) {
@@ -386,11 +466,9 @@ bool play_run(struct engine *e, struct play *p, bool *ret_stop, struct err *err)
 	pr->force_handlers = e->opts->force_handlers ||
 	                     (p->n.kw[KW_FORCE_HANDLERS] && val_to_bool(p->n.kw[KW_FORCE_HANDLERS]));
 	if (ok && pr->n_all) {
-		seen(e);
 		build(e);
 		ok = !e->errs->n && run_batches(e, ret_stop, err);
 	}
-	e->pr = NULL;
-	arena_free(pr->a);
+	end(e);
 	return ok && !e->errs->n;
 }

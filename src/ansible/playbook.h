@@ -10,6 +10,7 @@
 #include "base/val.h"
 
 struct module;
+struct vault;
 struct action;
 
 enum node_kind { NODE_PLAY, NODE_ROLE, NODE_BLOCK, NODE_TASK };
@@ -45,9 +46,9 @@ struct task {
 	const char *lookup;    /* with_X; NULL: none or loop */
 	struct val *loop;      /* its terms */
 	bool handler, local;   /* local_action */
+	bool elsewhere;        /* its module is known, and not in this build: it fails when it is reached */
 	bool implicit;         /* made by the engine: gather facts, flush handlers */
 	struct tfile *file;
-	size_t index; /* handlers: place in the file */
 };
 
 /* A file of tasks. */
@@ -64,9 +65,12 @@ struct loader {
 	struct val *cache; /* path -> parsed YAML */
 	struct tfile **files;
 	size_t n_files;
-	struct errs *errs; /* where problems of parsing go */
+	struct vault *vault; /* what opens sealed files; NULL: nothing does */
+	struct errs *errs;   /* where problems of parsing go */
 	void (*warn)(void *ctx, struct origin at, const char *msg);
-	void *warn_ctx;
+	/* V templated with what is known before any play: extra and magic variables. */
+	bool (*text)(void *ctx, struct val *v, struct str *ret, struct err *err);
+	void *ctx; /* of both */
 };
 
 struct play {
@@ -84,6 +88,8 @@ struct plays {
 
 /* The text of PATH as a source (cached by path). */
 bool loader_text(struct loader *l, const char *path, struct str *ret, uint32_t *ret_src, struct err *err);
+/* Whether PATH, read before, was a sealed file. */
+bool loader_sealed(const struct loader *l, const char *path);
 /* Its YAML (cached). */
 bool loader_yaml(struct loader *l, const char *path, struct val **ret, struct err *err);
 /* A file of variables: a map, empty when the file is. */
@@ -95,6 +101,12 @@ struct tfile *loader_tasks(struct loader *l, const char *path, bool handlers);
 struct block *parse_tasks(struct loader *l, const struct val *list, struct tfile *file, bool handlers);
 struct task *parse_task(struct loader *l, const struct val *ds, struct node *parent, struct tfile *file,
                         bool handler);
+/* What a task or any node may not say goes to l->errs. */
+void task_rules(struct loader *l, const struct task *t);
+void node_rules(struct loader *l, const struct node *n);
+bool variable_name_ok(struct str s);
+/* Whether module_defaults may name GROUP (without "group/"). */
+bool module_group_known(struct str group);
 /* A node's keywords from DS, those in WHERE; others go to l->errs unless REST collects them. */
 void parse_keywords(struct loader *l, struct node *n, const struct val *ds, unsigned where, struct val *rest);
 /* The playbook PATH and what it imports, in order. False when something in it is wrong (l->errs). */

@@ -2,24 +2,54 @@
 #include "ansible/core.h"
 #include "ansible/include.h"
 #include "ansible/task.h"
+#include "base/log.h"
+#include "base/secret.h"
 
-/* What a task leaves behind: without what is only for the display. */
-static struct val *registered(struct engine *e, struct host *h, const struct val *result)
+struct val *result_veil(struct arena *a, struct val *v)
 {
-	(void)e;
-	struct val *v = val_copy(h->a, result);
+	struct val *out = v;
+	struct buf b = {0};
+	if (!val_secret_deep(v))
+		return v;
+	if (val_is_list(v)) {
+		out = val_list(a);
+		VAL_EACH (i, v)
+			val_push(out, result_veil(a, val_at(v, i)));
+	} else if (val_is_map(v)) {
+		out = val_map(a);
+		MAP_EACH (i, v)
+			val_setk(out, result_veil(a, val_key_at(v, i)), result_veil(a, val_value_at(v, i)));
+	} else if (val_is_str(v) || val_is_num(v)) {
+		struct str text = val_text(v, a);
+		if (log_redact(text, &b))
+			out = val_str(a, buf_str(&b));
+		else if (text.n >= SECRET_MIN)
+			out = val_strz(a, "***");
+		buf_burn(&b);
+	}
+	return out;
+}
+
+static void strip(struct val *v)
+{
 	for (size_t i = val_len(v); i-- > 0;) {
 		const struct val *k = val_key_at(v, i);
 		if (val_is_str(k) &&
 		    (str_starts(val_get_str(k), "_ansible_") || str_eqc(val_get_str(k), "invocation")))
 			val_delk(v, k);
 	}
+}
+
+/* What a task leaves behind: without what is only for the display, and never to be evaluated again. */
+static struct val *registered(struct engine *e, struct host *h, const struct val *result)
+{
+	(void)e;
+	struct val *v = val_copy_unsafe(h->a, result);
 	struct val *results = val_get(v, "results");
+	strip(v);
 	for (size_t i = 0; results && val_is_list(results) && i < val_len(results); i++)
-		if (val_is_map(val_at(results, i))) {
-			val_del(val_at(results, i), STR("invocation"));
-			val_del(val_at(results, i), STR("_ansible_origin"));
-		}
+		if (val_is_map(val_at(results, i)))
+			strip(val_at(results, i));
 	return v;
 }
 
@@ -37,9 +67,8 @@ static void store_facts(struct task_run *t, struct host_run *hr, const struct va
 		err_clear(&err);
 	struct host *h = to_delegate && delegate ? delegate : hr->host;
 	if (strcmp(act, "include_vars") == 0) {
-		MAP_EACH (i, facts)
-			val_setk(h->included, val_copy(h->a, val_key_at(facts, i)),
-			         val_copy(h->a, val_value_at(facts, i)));
+		struct val *copy = val_copy(h->a, facts);
+		h->included = val_merge(h->a, h->included, copy, e->opts->merge_hashes);
 		return;
 	}
 	bool set_fact = strcmp(act, "set_fact") == 0;
@@ -50,9 +79,22 @@ static void store_facts(struct task_run *t, struct host_run *hr, const struct va
 		         val_copy(h->a, val_value_at(facts, i)));
 }
 
+/* After hosts or groups came: who is in what, and the files there are for them. */
+static void settle(struct engine *e)
+{
+	struct err err = {0};
+	inventory_settle(e->inv);
+	if (!inventory_read_files(e->inv, &err))
+		err_move(errs_add(e->errs), &err);
+}
+
 static void add_host(struct engine *e, const struct val *info)
 {
+	size_t before = e->inv->n_hosts;
 	struct host *h = inventory_add_host(e->inv, val_map_str(info, "host_name", ""));
+	/* As of the play, though it does not run on it. */
+	if (e->inv->n_hosts > before)
+		PTRS_PUSH(e->pr->a, e->pr->named, e->pr->n_named, h);
 	const struct val *vars = val_get(info, "host_vars"), *groups = val_get(info, "groups");
 	h->implicit = false;
 	for (size_t i = 0; vars && i < val_len(vars); i++)
@@ -60,7 +102,7 @@ static void add_host(struct engine *e, const struct val *info)
 	for (size_t i = 0; groups && i < val_len(groups); i++)
 		group_add_host(e->inv, inventory_add_group(e->inv, val_get_str(val_at(groups, i))), h);
 	engine_stats_of(e, h);
-	inventory_settle(e->inv);
+	settle(e);
 }
 
 static void add_group(struct engine *e, struct host *h, const struct val *one)
@@ -70,7 +112,7 @@ static void add_group(struct engine *e, struct host *h, const struct val *one)
 	for (size_t i = 0; parents && i < val_len(parents); i++)
 		group_add_child(e->inv, inventory_add_group(e->inv, val_get_str(val_at(parents, i))), g);
 	group_add_host(e->inv, g, h);
-	inventory_settle(e->inv);
+	settle(e);
 }
 
 static struct val *stats_merge(struct engine *e, struct val *old, struct val *v)
@@ -121,24 +163,30 @@ static void custom_stats(struct engine *e, const struct host *h, const struct va
 
 static void missing_handler(struct task_run *t, struct str name)
 {
-	err_set(errs_add(t->e->errs), ERR_USER, t->task->n.at,
-	        "The requested handler '%.*s' was not found in either the main handlers list nor in the "
-	        "listening handlers list",
-	        STR_FMT(name));
+	static const char words[] =
+	        "The requested handler '%.*s' was not found in either the main handlers list nor in "
+	        "the listening handlers list";
+	if (t->e->opts->missing_handlers)
+		engine_warn(t->e, t->task->n.at, words, STR_FMT(name));
+	else if (!t->e->errs->n)
+		err_set(errs_add(t->e->errs), ERR_USER, t->task->n.at, words, STR_FMT(name));
 }
 
 static void notify(struct task_run *t, struct host_run *hr, const struct item_run *r)
 {
-	struct val *raw = kw_all(&t->task->n, t->frame, &t->e->pr->play->n, KW_NOTIFY, t->a), *names;
+	struct val *raw = kw_get(&t->task->n, t->frame, &t->e->pr->play->n, KW_NOTIFY), *names;
 	struct err err = {0};
 	struct scope *s = r ? (struct scope *)&r->s : &t->s;
-	if (!val_len(raw))
+	if (!raw)
 		return;
 	if (!scope_template(s, raw, &names, &err)) {
 		err_move(errs_add(t->e->errs), &err);
 		return;
 	}
-	struct val *flat = val_list(t->a);
+	struct val *flat = val_list(t->a), *outer = val_list(t->a);
+	if (!val_is_list(names))
+		val_push(outer, names);
+	names = val_is_list(names) ? names : outer;
 	VAL_EACH (i, names) {
 		struct val *one = val_at(names, i);
 		for (size_t k = 0; val_is_list(one) && k < val_len(one); k++)
@@ -148,7 +196,7 @@ static void notify(struct task_run *t, struct host_run *hr, const struct item_ru
 	}
 	VAL_EACH (i, flat) {
 		struct str name = val_text(val_at(flat, i), t->a);
-		if (name.n && !handlers_notify(t->e, hr, name, hr->flushing))
+		if (name.n && !handlers_notify(t->e, hr, name))
 			missing_handler(t, name);
 	}
 }
@@ -162,7 +210,9 @@ static void apply_one(struct task_run *t, struct host_run *hr, const struct item
 		return;
 	store_facts(t, hr, one, r->s.delegate);
 	custom_stats(e, hr->host, one, hr == t->hr);
-	if (val_map_bool(one, "changed", false))
+	if (hr != t->hr)
+		return;
+	if (val_map_bool(t->result, "changed", false))
 		notify(t, hr, r);
 	const struct val *info = val_get(one, "add_host");
 	if (info && val_is_map(info))
@@ -174,13 +224,15 @@ static void apply_one(struct task_run *t, struct host_run *hr, const struct item
 static void remember_failure(struct task_run *t, struct host_run *hr, bool unreachable)
 {
 	struct engine *e = t->e;
-	struct val *m = val_map(e->a);
-	const struct val *res = t->result;
+	struct val *m = val_at_origin(e->a, val_map(e->a), t->task->n.at);
+	const struct val *res = result_veil(e->a, t->result);
 	const char *msg = val_map_strz(res, "msg", "");
 	const struct val *results = val_get(res, "results");
 	for (size_t i = 0; results && val_is_list(results) && i < val_len(results); i++)
-		if (val_map_bool(val_at(results, i), "failed", false))
-			msg = val_map_strz(val_at(results, i), "msg", msg);
+		if (val_map_bool(val_at(results, i), "failed", false)) {
+			res = val_at(results, i);
+			msg = val_map_strz(res, "msg", msg);
+		}
 	if (t->no_log)
 		msg = "(hidden by no_log)";
 	val_set(m, "host", val_strz(e->a, hr->host->name));
@@ -212,50 +264,46 @@ static void remember_change(struct task_run *t, struct host_run *hr)
 	val_push(e->changes, m);
 }
 
-static void failed(struct task_run *t, struct host_run *hr)
+/* EVERYBODY: a task that stands for all hosts failed. */
+static void failed(struct task_run *t, bool everybody)
 {
 	struct engine *e = t->e;
+	struct host_run *hr = t->hr;
+	bool rescued = host_run_fail(e, hr);
+	for (size_t i = 0; everybody && i < e->pr->n_hosts; i++)
+		if (e->pr->hosts[i] != hr && !e->pr->hosts[i]->unreachable)
+			host_run_fail(e, e->pr->hosts[i]);
+	if (hr->failed)
+		e->host_failed[hr->host->index] = true;
+	if (!rescued) {
+		engine_stats_of(e, hr->host)->failed++;
+		remember_failure(t, hr, false);
+		return;
+	}
 	struct val *info = val_map(hr->host->a);
 	val_set(info, "name", val_strz(hr->host->a, t->task->name.n ? t->label : ""));
 	val_set(info, "action", val_strz(hr->host->a, t->task->module_name));
 	val_set(info, "args", val_copy(hr->host->a, t->task->args));
 	hr->failed_task = val_mark_unsafe(hr->host->a, info);
-	hr->failed_result = val_mark_unsafe(hr->host->a, registered(e, hr->host, t->result));
-	if (host_run_fail(hr)) {
-		engine_stats_of(e, hr->host)->rescued++;
-		return;
-	}
-	engine_stats_of(e, hr->host)->failed++;
-	remember_failure(t, hr, false);
-	if (hr->failed) {
-		e->host_failed[hr->host->index] = true;
-		e->any_failed = true;
-	} else {
-		/* "always" runs first; what it leaves is a failed host. */
-		e->any_failed = true;
-	}
+	hr->failed_result = registered(e, hr->host, t->result);
+	e->removed[hr->host->index]--;
+	engine_stats_of(e, hr->host)->rescued++;
 }
 
-static bool unreachable(struct task_run *t, struct host_run *hr)
+static void unreachable(struct task_run *t, struct host_run *hr)
 {
 	struct engine *e = t->e;
-	struct err err = {0};
-	bool ignore = false;
-	struct val *v = kw_get(&t->task->n, t->frame, &e->pr->play->n, KW_IGNORE_UNREACHABLE);
-	if (!scope_bool(&t->s, v, false, &ignore, &err))
-		err_clear(&err);
 	struct engine_stats *st = engine_stats_of(e, hr->host);
-	if (ignore) {
+	if (t->ignored) {
 		st->ok++;
 		st->ignored++;
-		return false;
+		return;
 	}
 	st->unreachable++;
 	hr->unreachable = true;
 	e->host_unreachable[hr->host->index] = true;
-	e->any_unreachable = true;
+	e->removed[hr->host->index]++;
 	remember_failure(t, hr, true);
-	return true;
 }
 
 static void register_result(struct task_run *t, struct host_run *hr)
@@ -264,78 +312,75 @@ static void register_result(struct task_run *t, struct host_run *hr)
 	if (!reg || !val_is_str(reg))
 		return;
 	struct host *h = hr->host;
-	struct val *v = registered(t->e, h, t->result);
-	/* Facts are where facts are; set_fact's own values must not be evaluated again either. */
-	val_sets(h->set_vars, val_get_str(reg), val_mark_unsafe(h->a, v));
+	val_sets(h->set_vars, val_get_str(reg), registered(t->e, h, t->result));
 }
 
-static bool process_host(struct task_run *t, struct host_run *hr, bool main)
+/* What the task leaves behind on HR, its own host or another one it stands for. */
+static void leave_behind(struct task_run *t, struct host_run *hr)
 {
-	struct engine *e = t->e;
-	struct engine_stats *st = engine_stats_of(e, hr->host);
 	const struct val *res = t->result;
-	bool ret = false, is_failed = val_map_bool(res, "failed", false),
-	     changed = val_map_bool(res, "changed", false);
-	if (val_map_bool(res, "unreachable", false)) {
-		ret = main && unreachable(t, hr);
-	} else if (is_failed && !t->ignored) {
-		failed(t, hr);
-		ret = true;
-	} else if (is_failed) {
-		if (main) {
-			st->ok++;
-			st->ignored++;
-			st->changed += changed;
-		}
-	} else if (val_map_bool(res, "skipped", false)) {
-		if (main)
-			st->skipped++;
-	} else {
-		if (main) {
-			/* Of an include every file counts. */
-			unsigned files = 0;
-			for (const struct inclusion *in = t->inclusions; in; in = in->next)
-				files++;
-			st->ok += files ? files : 1;
-			st->changed += changed;
-			if (changed)
-				remember_change(t, hr);
-		}
-	}
-	bool plain_ok = !val_map_bool(res, "unreachable", false) && !(is_failed && !t->ignored);
-	for (size_t i = 0; plain_ok && i < t->n_done; i++)
-		apply_one(t, hr, t->v[i], t->v[i]->result);
+	if (!val_map_bool(res, "unreachable", false) && !val_map_bool(res, "failed", false))
+		for (size_t i = 0; i < t->n_done; i++)
+			apply_one(t, hr, t->v[i], t->v[i]->result);
 	register_result(t, hr);
-	return ret;
 }
 
+static void count(struct task_run *t)
+{
+	struct engine_stats *st = engine_stats_of(t->e, t->hr->host);
+	const struct val *res = t->result;
+	bool changed = val_map_bool(res, "changed", false);
+	if (val_map_bool(res, "skipped", false)) {
+		st->skipped++;
+		return;
+	}
+	/* Of an include every file counts. */
+	unsigned files = 0;
+	for (const struct inclusion *in = t->inclusions; in; in = in->next)
+		files++;
+	st->ok += files ? files : 1;
+	st->changed += changed;
+	if (changed)
+		remember_change(t, t->hr);
+}
+
+/* Hosts work side by side: a task took as long as its slowest. */
 static void remember_time(struct task_run *t)
 {
 	struct engine *e = t->e;
-	struct val *m = val_map(e->a);
-	val_set(m, "role", t->frame && t->frame->role ? val_strz(e->a, t->frame->role->name) : val_null());
-	val_set(m, "task", val_strz(e->a, t->label));
-	val_set(m, "host", val_strz(e->a, t->hr->host->name));
-	val_set(m, "seconds", val_float(e->a, engine_now() - t->started));
-	val_push(e->timings, m);
+	const struct role *role = t->frame ? t->frame->role : NULL;
+	const char *key = role ? arena_printf(t->a, "%s: %s", role->name, t->label) : t->label;
+	const struct val *old = val_get(e->timings, key);
+	double seconds = engine_now() - t->started;
+	if (!old || val_get_float(old) < seconds)
+		val_set(e->timings, key, val_float(e->a, seconds));
 }
 
-bool result_process(struct task_run *t, struct host_run **all, size_t n_all)
+enum outcome result_process(struct task_run *t, struct host_run **all, size_t n_all)
 {
-	bool ret = false;
+	struct engine_stats *st = engine_stats_of(t->e, t->hr->host);
+	const struct val *res = t->result;
+	enum outcome ret = OUTCOME_FINE;
 	remember_time(t);
-	if (t->task->handler && t->task->index < t->e->pr->n_handlers) {
-		struct handler *h = t->e->pr->handlers[t->task->index];
-		for (size_t i = 0; i < (all ? n_all : 1); i++) {
-			const struct host *host = all ? all[i]->host : t->hr->host;
-			if (h->task == t->task && host->index < h->n_notified)
-				h->notified[host->index] = false;
-		}
+	if (t->task->handler)
+		handlers_ran(t->e, t->task, t->frame, all ? NULL : t->hr->host);
+	if (val_map_bool(res, "unreachable", false)) {
+		unreachable(t, t->hr);
+		ret = OUTCOME_LOST;
+	} else if (!val_map_bool(res, "failed", false)) {
+		count(t);
+	} else if (!t->ignored) {
+		failed(t, all != NULL);
+		ret = OUTCOME_FAILED;
+	} else {
+		st->ok++;
+		st->ignored++;
+		st->changed += val_map_bool(res, "changed", false);
 	}
-	ret = process_host(t, t->hr, true);
+	leave_behind(t, t->hr);
 	for (size_t i = 0; i < n_all; i++)
-		if (all[i] != t->hr)
-			ret |= process_host(t, all[i], false);
+		if (all[i] != t->hr && !all[i]->unreachable)
+			leave_behind(t, all[i]);
 	return ret;
 }
 
@@ -343,24 +388,28 @@ void result_include_failed(struct task_run *t, const struct err *why)
 {
 	struct buf b = {0};
 	err_text(why, &b);
-	struct val *m = val_map(t->a);
-	val_set(m, "changed", val_bool(false));
+	struct val *m = val_map(t->a), *shown = val_map(t->a);
 	val_set(m, "failed", val_bool(true));
-	val_set(m, "reason", val_str(t->a, buf_str(&b)));
 	val_set(m, "msg", val_str(t->a, buf_str(&b)));
+	val_set(shown, "reason", val_str(t->a, buf_str(&b)));
 	buf_free(&b);
 	t->result = m;
 	struct engine_result ev = {.kind = RES_FAILED,
 	                           .host = t->hr->host->name,
 	                           .action = t->task->module_name,
 	                           .task = t->label,
-	                           .result = m,
+	                           .result = shown,
 	                           .at = t->task->n.at};
 	const struct engine_opts *o = t->e->opts;
 	if (o->out && o->out->result)
 		o->out->result(o->out_ctx, &ev);
-	engine_stats_of(t->e, t->hr->host)->ok--;
-	failed(t, t->hr);
+	/* Counted as failed even where a rescue goes on, which is told nothing. */
+	struct engine_stats *st = engine_stats_of(t->e, t->hr->host);
+	st->ok--;
+	st->failed++;
+	t->e->host_failed[t->hr->host->index] = true;
+	host_run_fail(t->e, t->hr);
+	remember_failure(t, t->hr, false);
 }
 
 void result_meta_failed(struct engine *e, struct host_run *hr, struct task *task, struct frame *f,

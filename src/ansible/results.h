@@ -10,10 +10,19 @@ struct frame;
 struct host_run;
 struct task;
 struct task_run;
+struct val;
 
-/* ALL: the hosts a run_once task counts for. True: the host failed (rescued or not, but not ignored). */
-bool result_process(struct task_run *t, struct host_run **all, size_t n_all);
+enum outcome {
+	OUTCOME_FINE,
+	OUTCOME_FAILED, /* rescued or not, but not ignored */
+	OUTCOME_LOST,   /* unreachable */
+};
+
+/* ALL: the hosts a run_once task counts for. */
+enum outcome result_process(struct task_run *t, struct host_run **all, size_t n_all);
 void result_include_failed(struct task_run *t, const struct err *why);
 void result_meta_failed(struct engine *e, struct host_run *hr, struct task *t, struct frame *f,
                         const struct err *why);
+/* What may be shown of V: where it was made of a secret, nothing but what the log hides the secret of. */
+struct val *result_veil(struct arena *a, struct val *v);
 #endif

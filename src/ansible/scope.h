@@ -41,6 +41,10 @@ void scope_set(struct scope *s, const char *name, struct val *v);
 struct val *scope_raw(struct scope *s, struct str name);
 /* The variable computed. *ret = NULL when there is none. */
 bool scope_var(struct scope *s, struct str name, struct val **ret, struct err *err);
+/* scope_var() as a hook of jinja, CTX the scope: what needs an undefined variable is undefined, too. */
+bool scope_resolve(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err);
+/* Whether NAME is a value as it is written, no template; a hook, too. */
+bool scope_is_plain(void *ctx, struct str name);
 /* All names, as a list without duplicates. */
 struct val *scope_names(struct scope *s);
 
@@ -71,11 +75,16 @@ bool val_needs_template(const struct val *v);
 const char *scope_find(struct scope *s, const char *subdir, struct str name);
 /* The places looked at, for the message. */
 struct val *scope_search_path(struct scope *s, const char *subdir);
+/* The same as text. */
+const char *scope_searched(struct scope *s, const char *subdir);
 
 /* Ansible's placeholder for "leave this parameter out". */
 bool val_is_omit(const struct engine *e, const struct val *v);
 /* V without members that are omitted, however deep. */
 struct val *val_without_omit(const struct engine *e, struct arena *a, struct val *v);
+/* V with a list for every tuple, however deep: as variables are once they were set. V itself when there is
+ * none. */
+struct val *val_no_tuples(struct arena *a, struct val *v);
 
 /* ---- rows ---- */
 

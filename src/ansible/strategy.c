@@ -16,7 +16,11 @@ struct wave {
 	struct frame *frame;
 	struct task_run **runs;
 	size_t n_runs;
-	bool once;
+	struct host_run **left; /* those of the batch that could be reached before this task */
+	size_t n_left;
+	bool run_once; /* one host does it for all */
+	bool once;     /* one host does it, for itself or for all */
+	bool over;     /* nothing follows in this batch */
 };
 
 static bool is_active(const struct host_run *hr)
@@ -29,8 +33,11 @@ static bool wave_next(struct wave *w)
 {
 	struct play_run *pr = w->e->pr;
 	const struct host_run *first = NULL;
+	w->left = arena_array(w->a, pr->n_hosts + 1, sizeof(*w->left));
 	for (size_t i = 0; i < pr->n_hosts; i++) {
 		struct host_run *hr = pr->hosts[i];
+		if (!hr->unreachable)
+			w->left[w->n_left++] = hr;
 		if (host_run_peek(w->e, hr) && (!first || host_run_cmp(hr, first) < 0))
 			first = hr;
 	}
@@ -138,39 +145,63 @@ static bool wave_pump(struct wave *w, size_t limit, struct err *err)
 	}
 }
 
-static void fail_all(struct wave *w, const struct host_run *but)
+/* Fails every host of the batch but those that FAILED (by host index) just now, which are on their way to a
+ * rescue. */
+static void fail_all(struct wave *w, const bool *failed)
 {
-	struct play_run *pr = w->e->pr;
-	for (size_t i = 0; i < pr->n_hosts; i++) {
-		struct host_run *hr = pr->hosts[i];
-		if (hr == but || !is_active(hr))
+	for (size_t i = 0; i < w->n_left; i++) {
+		struct host_run *hr = w->left[i];
+		if (failed[hr->host->index])
 			continue;
-		host_run_fail(hr);
-		if (hr->failed)
-			w->e->host_failed[hr->host->index] = true;
+		w->e->host_failed[hr->host->index] = true;
+		host_run_fail(w->e, hr);
 	}
 }
 
-static void check_fail_percentage(struct wave *w)
+static size_t count_failed(const struct engine *e)
 {
-	struct play_run *pr = w->e->pr;
-	struct val *v = pr->play->n.kw[KW_MAX_FAIL_PERCENTAGE];
+	size_t n = 0;
+	for (size_t i = 0; i < e->n_stats; i++)
+		n += e->host_failed[i];
+	return n;
+}
+
+static bool max_fail_percentage(struct wave *w, double *ret)
+{
+	struct val *v = w->e->pr->play->n.kw[KW_MAX_FAIL_PERCENTAGE], *t;
 	struct scope s;
 	struct err err = {0};
-	double pct;
-	size_t failed = 0;
 	if (!v)
-		return;
+		return false;
 	scope_init(&s, w->e, NULL, NULL, NULL, w->a);
-	if (!scope_number(&s, v, 100, &pct, &err)) {
-		err_clear(&err);
-		return;
+	bool ok = scope_template(&s, v, &t, &err);
+	if (ok && val_is_str(t)) {
+		struct str text = str_trim(val_get_str(t));
+		t = val_str(w->a, str_ends(text, "%") ? str_n(text.p, text.n - 1) : text);
 	}
-	for (size_t i = 0; i < pr->n_hosts; i++)
-		failed += pr->hosts[i]->failed || pr->hosts[i]->unreachable;
-	if (failed && (double)failed * 100.0 / (double)pr->n_hosts > pct) {
-		fail_all(w, NULL);
-		pr->ended_by_error = true;
+	ok = ok && scope_number(&s, t, 100, ret, &err);
+	err_clear(&err);
+	return ok;
+}
+
+static void none_left(const struct engine *e)
+{
+	if (e->opts->out && e->opts->out->none_left)
+		e->opts->out->none_left(e->opts->out_ctx);
+}
+
+static void check_fail_percentage(struct wave *w, const bool *failed)
+{
+	struct play_run *pr = w->e->pr;
+	double pct;
+	if (max_fail_percentage(w, &pct) && (double)count_failed(w->e) / (double)pr->n_hosts > pct / 100.0) {
+		fail_all(w, failed);
+		pr->broken = true;
+		none_left(w->e);
+	}
+	if (pr->broken && count_failed(w->e) >= w->n_left) {
+		w->over = true;
+		none_left(w->e);
 	}
 }
 
@@ -245,6 +276,25 @@ static void includes(struct wave *w)
 
 /* ---- one task ----------------------------------------------------------------------------------------- */
 
+/* What the results mean, each for its host and together for all. */
+static void settle(struct wave *w)
+{
+	struct play_run *pr = w->e->pr;
+	bool *failed = arena_array(w->a, w->e->inv->n_hosts + 1, sizeof(bool)), any = false;
+	for (size_t i = 0; i < w->n_runs; i++) {
+		enum outcome one = result_process(w->runs[i], w->run_once ? pr->hosts : NULL,
+		                                  w->run_once ? pr->n_hosts : 0);
+		failed[w->runs[i]->hr->host->index] = one == OUTCOME_FAILED;
+		any |= one != OUTCOME_FINE;
+	}
+	includes(w);
+	if (w->e->pr->apart)
+		return;
+	if (any && (w->once || keyword_bool(w, KW_ANY_ERRORS_FATAL, false)))
+		fail_all(w, failed);
+	check_fail_percentage(w, failed);
+}
+
 static bool wave_run(struct wave *w, struct err *err)
 {
 	struct str name = banner_name(w);
@@ -259,39 +309,39 @@ static bool wave_run(struct wave *w, struct err *err)
 	}
 	for (size_t i = 0; i < w->n; i++)
 		host_run_advance(w->hosts[i]);
-	bool ok = wave_pump(w, throttle(w), err), any_failed = false;
-	for (size_t i = 0; ok && i < w->n_runs; i++)
-		any_failed |= result_process(w->runs[i], w->once ? w->hosts : NULL, w->once ? w->n : 0);
+	bool ok = wave_pump(w, throttle(w), err);
 	if (ok)
-		includes(w);
-	if (ok && any_failed && keyword_bool(w, KW_ANY_ERRORS_FATAL, false)) {
-		fail_all(w, NULL);
-		w->e->pr->ended_by_error = true;
-	}
-	if (ok)
-		check_fail_percentage(w);
+		settle(w);
 	for (size_t i = 0; i < w->n_runs; i++)
 		task_run_free(w->runs[i]);
 	return ok;
 }
 
-/* Those about one host are announced for each. */
+/* Those about one host are announced for each; the others happen once, as the first host's condition says. */
 static bool run_meta(struct wave *w, struct err *err)
 {
-	struct str word = val_map_str(w->task->args, "_raw_params", "");
-	bool each = str_eqc(word, "end_host") || str_eqc(word, "noop") || str_eqc(word, "reset_connection");
-	for (size_t i = 0; i < w->n; i++) {
-		if (!w->task->implicit && (each || i == 0))
+	static const char *const each[] = {"end_host", "end_role", "flush_handlers", "noop",
+	                                   "reset_connection"};
+	struct str word = str_trim(val_map_str(w->task->args, "_raw_params", ""));
+	size_t n = 1;
+	for (size_t i = 0; i < sizeof(each) / sizeof(*each); i++)
+		if (str_eqc(word, each[i]))
+			n = w->n;
+	for (size_t i = 0; i < n; i++) {
+		if (!w->task->implicit)
 			banner(w, banner_name(w));
-		if (!meta_run(w->e, w->task, w->frame, w->hosts + i, 1, err))
+		if (!meta_run(w->e, w->task, w->frame, w->hosts[i], err))
 			return false;
+		if (w->task->handler)
+			handlers_ran(w->e, w->task, w->frame, n == w->n ? w->hosts[i]->host : NULL);
 	}
 	return true;
 }
 
 static bool run_batch(struct engine *e, struct err *err)
 {
-	for (;;) {
+	bool over = false;
+	while (!over) {
 		struct wave w = {.e = e, .a = arena_new(e->pr->a)};
 		if (e->errs->n || !wave_next(&w)) {
 			arena_free(w.a);
@@ -303,38 +353,42 @@ static bool run_batch(struct engine *e, struct err *err)
 				host_run_advance(w.hosts[i]);
 			ok = run_meta(&w, err);
 		} else {
-			w.once = w.n > 0 && (keyword_bool(&w, KW_RUN_ONCE, false) ||
-			                     (w.task->action && (w.task->action->flags & ACT_ONCE)));
+			w.run_once = !e->pr->apart && keyword_bool(&w, KW_RUN_ONCE, false);
+			w.once = w.run_once || (w.task->action && (w.task->action->flags & ACT_ONCE));
 			ok = wave_run(&w, err);
 		}
+		over = w.over;
 		arena_free(w.a);
 		if (!ok)
 			return false;
 	}
+	return true;
 }
 
-/* Hosts that failed still run their handlers when asked to. */
-static bool forced_handlers(struct engine *e, struct err *err)
+/* Whom earlier batches lost takes no part; what fails is counted anew. */
+static void batch_begin(struct engine *e)
 {
 	struct play_run *pr = e->pr;
-	bool any = false;
-	if (!pr->force_handlers)
-		return true;
-	for (size_t i = 0; i < pr->n_hosts; i++) {
-		struct host_run *hr = pr->hosts[i];
-		if (!hr->failed || !val_len(hr->notifications))
-			continue;
-		any = hr->forced = true;
-		hr->failed = hr->flushing = false;
-		hr->unit = pr->n_units;
-		hr->started = false;
-		hr->n = 0;
-		host_run_flush(e, hr);
+	pr->n_before = e->n_stats;
+	pr->failed_before = arena_array(pr->a, pr->n_before + 1, sizeof(bool));
+	for (size_t i = 0; i < e->n_stats; i++) {
+		pr->failed_before[i] = e->host_failed[i];
+		e->removed[i] = e->host_failed[i] || e->host_unreachable[i];
+		e->host_failed[i] = false;
 	}
-	bool ok = !any || run_batch(e, err);
+}
+
+/* Who failed is out of the plays that follow, also where only an "always" was left to do. */
+static void batch_end(struct engine *e)
+{
+	const struct play_run *pr = e->pr;
+	e->batch_failed = pr->broken;
 	for (size_t i = 0; i < pr->n_hosts; i++)
-		pr->hosts[i]->failed |= pr->hosts[i]->forced;
-	return ok;
+		if (pr->hosts[i]->failed)
+			e->batch_failed = e->host_failed[pr->hosts[i]->host->index] = true;
+	for (size_t i = 0; i < pr->n_before; i++)
+		if (pr->failed_before[i])
+			e->batch_failed = e->host_failed[i] = true;
 }
 
 bool strategy_batch(struct engine *e, struct host **hosts, size_t n, struct err *err)
@@ -345,9 +399,18 @@ bool strategy_batch(struct engine *e, struct host **hosts, size_t n, struct err 
 	pr->hosts = arena_array(pr->a, n + 1, sizeof(*pr->hosts));
 	for (size_t i = 0; i < n; i++) {
 		pr->hosts[i] = ARENA_NEW(pr->a, struct host_run);
-		host_run_init(pr->hosts[i], pr, hosts[i]);
+		host_run_init(e, pr->hosts[i], hosts[i]);
 	}
 	for (size_t i = 0; i < pr->n_handlers; i++)
 		pr->handlers[i]->n_notified = 0;
-	return run_batch(e, err) && forced_handlers(e, err);
+	batch_begin(e);
+	if (e->opts->start_at && !e->started_at) {
+		bool any = false;
+		for (size_t i = 0; i < n; i++)
+			any |= host_run_start_at(e, pr->hosts[i]);
+		e->started_at = any;
+	}
+	bool ok = run_batch(e, err);
+	batch_end(e);
+	return ok;
 }

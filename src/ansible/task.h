@@ -38,15 +38,17 @@ struct item_run {
 	struct val *blobs;  /* sha256 -> content, for what the host asks */
 	double timeout;
 	struct str become_user;
-	const char *delegated; /* shown name */
+	const char *delegated;   /* shown name */
+	const char *action_name; /* of a module whose name is a template; else NULL */
+	const char *jid;         /* of a task with async that is waited for */
 	struct link_req req;
 
 	enum item_state state;
 	unsigned attempt, attempts;
 	int stage;
-	bool check, diff, become;
-	bool background; /* async with poll: 0 */
-	bool ignore_errors, unreachable;
+	bool check, diff, become, no_log;
+	bool async, background; /* it has a time limit of its own; poll: 0 */
+	bool ignore_errors, ignore_unreachable, unreachable;
 	bool begun; /* its condition and parameters could be evaluated */
 };
 
@@ -80,7 +82,12 @@ void task_run_step(struct task_run *t, bool *progress, double *wake);
 void item_run_step(struct item_run *r, bool *progress, double *wake);
 void task_run_free(struct task_run *t);
 
+/* defaults.c: puts what module_defaults say for the task's module into INTO. */
+bool module_defaults(struct item_run *r, struct val *into, struct err *err);
+
 /* ---- for actions ---- */
+/* The argument NAME as a truth, also spelled "yes"; DFLT when it is absent. */
+bool act_bool(const struct item_run *r, const char *name, bool dflt);
 /* Sends module MODULE with ARGS to the host; the item waits. */
 bool act_submit(struct item_run *r, const char *module, struct val *args, struct err *err);
 /* Content the host may ask for; returns its sha256. */

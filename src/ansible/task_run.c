@@ -1,15 +1,19 @@
 /* A task on one host: its items, in order, some under way at once, and their sum. */
 #include "ansible/core.h"
 #include "ansible/include.h"
+#include "ansible/results.h"
 #include "ansible/task.h"
 #include "jinja/jinja.h"
 
 /* Items whose requests travel together; the host still runs them in order. */
 #define WINDOW 16
 
-static struct val *kw_of(const struct task_run *t, enum kw kw)
+static struct val *keys_of(struct arena *a, const struct val *map)
 {
-	return kw_get(&t->task->n, t->frame, &t->e->pr->play->n, kw);
+	struct val *keys = val_list(a);
+	MAP_EACH (i, map)
+		val_push(keys, val_key_at(map, i));
+	return keys;
 }
 
 static bool with_terms(struct task_run *t, struct val **ret, struct err *err)
@@ -24,6 +28,8 @@ static bool with_terms(struct task_run *t, struct val **ret, struct err *err)
 	if (!scope_template(&t->s, t->task->loop, &terms, err))
 		return false;
 	terms = val_without_omit(t->e, t->a, terms);
+	if (val_is_map(terms) && strcmp(l->name, "dict") != 0)
+		terms = keys_of(t->a, terms); /* as Python goes through a dictionary */
 	if (!val_is_list(terms) || strcmp(l->name, "dict") == 0) {
 		struct val *list = val_list(t->a);
 		val_push(list, terms);
@@ -32,19 +38,38 @@ static bool with_terms(struct task_run *t, struct val **ret, struct err *err)
 	return lookup_run(l, &t->s, terms, val_map(t->a), ret, err);
 }
 
+/* As variables the items are templated: what are tuples becomes lists. */
+static bool listed(struct task_run *t, struct err *err)
+{
+	bool own = false;
+	for (size_t i = 0; val_is_list(t->items) && i < val_len(t->items); i++) {
+		struct val *item = val_at(t->items, i);
+		if (val_kind(item) != VAL_TUPLE)
+			continue;
+		if (!scope_template(&t->s, item, &item, err))
+			return false;
+		/* The list may be a variable's. */
+		if (!own)
+			t->items = val_shallow(t->a, t->items);
+		own = true;
+		val_set_at(t->items, i, item);
+	}
+	return true;
+}
+
 static bool loop_items(struct task_run *t, struct err *err)
 {
 	if (!t->task->loop)
 		return true;
 	if (t->task->lookup)
-		return with_terms(t, &t->items, err);
+		return with_terms(t, &t->items, err) && listed(t, err);
 	if (!scope_template(&t->s, t->task->loop, &t->items, err))
 		return false;
 	if (val_is_undef(t->items))
 		return err_set(err, ERR_REMOTE, val_origin(t->task->loop), "%s", val_undef_msg(t->items));
 	if (!val_is_list(t->items)) {
 		struct buf b = {0};
-		val_repr(t->items, &b);
+		val_print(t->items, &b);
 		err_set(err, ERR_REMOTE, val_origin(t->task->loop),
 		        "Invalid data passed to 'loop', it requires a list, got this instead: %s. Hint: If "
 		        "you passed a list/dict of just one element, try adding wantlist=True to your lookup "
@@ -53,7 +78,7 @@ static bool loop_items(struct task_run *t, struct err *err)
 		buf_free(&b);
 		return false;
 	}
-	return true;
+	return listed(t, err);
 }
 
 static bool loop_control(struct task_run *t, struct err *err)
@@ -135,6 +160,18 @@ static struct val *loop_info(struct task_run *t, size_t i)
 	return m;
 }
 
+/* What stands for the item on the screen; NULL when it cannot be told. */
+static bool item_label(struct item_run *r, struct err *err)
+{
+	const struct val *lc = r->t->task->n.kw[KW_LOOP_CONTROL];
+	struct val *label = lc ? val_get(lc, "label") : NULL;
+	r->label = r->item;
+	if (!label || scope_template(&r->s, label, &r->label, err))
+		return true;
+	r->label = NULL;
+	return false;
+}
+
 static struct item_run *item_new(struct task_run *t, size_t i)
 {
 	struct item_run *r = ARENA_NEW(t->a, struct item_run);
@@ -155,14 +192,9 @@ static struct item_run *item_new(struct task_run *t, size_t i)
 	}
 	if (t->extended)
 		val_set(r->s.locals, "ansible_loop", loop_info(t, i));
-	const struct val *lc = t->task->n.kw[KW_LOOP_CONTROL];
-	struct val *label = lc ? val_get(lc, "label") : NULL;
-	if (label) {
-		struct err err = {0};
-		if (!scope_template(&r->s, label, &r->label, &err))
-			r->label = label;
-		err_clear(&err);
-	}
+	struct err err = {0};
+	item_label(r, &err);
+	err_clear(&err); /* may need what the item registers */
 	return r;
 }
 
@@ -182,12 +214,8 @@ struct task_run *task_run_new(struct engine *e, struct host_run *hr, struct task
 	t->loop_var = "item";
 	if (!loop_control(t, &t->loop_err) || !loop_items(t, &t->loop_err))
 		t->items = NULL;
-	struct err err = {0};
-	if (!scope_bool(&t->s, kw_of(t, KW_NO_LOG), false, &t->no_log, &err)) {
-		/* May depend on the item; hide rather than show. */
-		t->no_log = true;
-		err_clear(&err);
-	}
+	if (t->items)
+		t->items = val_no_tuples(a, t->items);
 	t->n = t->items ? val_len(t->items) : 1;
 	t->v = arena_array(a, t->n + 1, sizeof(*t->v));
 	t->window = window(t);
@@ -207,11 +235,11 @@ static enum result_kind kind_of(const struct val *result)
 	return val_map_bool(result, "changed", false) ? RES_CHANGED : RES_OK;
 }
 
-static struct val *censored(struct task_run *t, const struct val *result)
+static struct val *censored(struct task_run *t, const struct val *result, bool no_log)
 {
 	struct val *m = val_map(t->a);
-	if (!t->no_log) {
-		m = val_shallow(t->a, result);
+	if (!no_log) {
+		m = result_veil(t->a, val_shallow(t->a, result));
 		/* The outcome's word says it already. */
 		val_del(m, STR("failed"));
 		val_del(m, STR("skipped"));
@@ -227,25 +255,29 @@ static struct val *censored(struct task_run *t, const struct val *result)
 	return m;
 }
 
-static void show(struct task_run *t, const struct item_run *r, const struct val *result, bool is_item,
-                 bool is_loop, bool ignored)
+/* R: the item; NULL: the whole task. */
+static void show(struct task_run *t, const struct item_run *r, const struct val *result, bool ignored)
 {
 	const struct engine_opts *o = t->e->opts;
+	bool no_log = r ? r->no_log : t->no_log;
+	const struct item_run *any = r ? r : t->n_done ? t->v[t->n_done - 1] : NULL;
+	const char *resolved = any ? any->action_name : NULL;
 	struct engine_result ev = {.kind = kind_of(result),
 	                           .host = t->hr->host->name,
-	                           .delegated_to = r ? r->delegated : NULL,
-	                           .action = t->task->module_name,
-	                           .task = t->label,
-	                           .is_item = is_item,
-	                           .is_loop = is_loop,
-	                           .label = r ? r->label : NULL,
+	                           .delegated_to = any ? any->delegated : NULL,
+	                           .action = resolved ? resolved : t->task->module_name,
+	                           .task = resolved && !t->task->name.n ? resolved : t->label,
+	                           .is_item = r != NULL,
+	                           .is_loop = !r && t->items && !t->aborted,
+	                           .label = r && r->label ? result_veil(t->a, r->label) : NULL,
 	                           .ignored = ignored,
-	                           .no_log = t->no_log,
-	                           .seconds = engine_now() - (is_item ? r->started : t->started),
+	                           .no_log = no_log,
+	                           .diff = any && any->diff,
+	                           .seconds = engine_now() - (r ? r->started : t->started),
 	                           .at = t->task->n.at};
-	if (t->no_log && ev.label)
+	if (no_log && ev.label)
 		ev.label = val_strz(t->a, "(censored due to no_log)");
-	ev.result = censored(t, result);
+	ev.result = censored(t, result, no_log);
 	if (o->out && o->out->result)
 		o->out->result(o->out_ctx, &ev);
 }
@@ -312,6 +344,7 @@ static bool break_now(struct task_run *t, struct item_run *r)
 static void item_finished(struct task_run *t, struct item_run *r)
 {
 	t->n_done++;
+	t->no_log = t->no_log || r->no_log;
 	if (!t->items)
 		return;
 	/* What cannot be evaluated for one item fails the task, not the item. */
@@ -321,42 +354,48 @@ static void item_finished(struct task_run *t, struct item_run *r)
 		return;
 	}
 	add_item_keys(t, r);
+	struct err err = {0};
+	if (!r->label && !item_label(r, &err)) {
+		val_set(r->result, "failed", val_bool(true));
+		val_set(r->result, "msg",
+		        val_strf(t->a, "Failed to template loop_control.label: %s", err_msg(&err)));
+		err_clear(&err);
+	}
 	bool inclusion = t->inclusions != NULL && val_get(r->result, "include_args");
 	if (break_now(t, r))
 		t->ended_early = true;
 	if (!inclusion)
-		show(t, r, r->result, true, false, r->ignore_errors);
+		show(t, r, r->result, false);
 	/* A host that cannot be reached will not be reached for the next item. */
 	if (r->unreachable)
 		t->ended_early = true;
 }
 
+/* Whether every failure, or every time the host was out of reach, is to be passed over. */
+static bool is_ignored(const struct task_run *t)
+{
+	bool lost = val_map_bool(t->result, "unreachable", false), ignored = false;
+	for (size_t i = 0; i < t->n_done; i++) {
+		const struct item_run *r = t->v[i];
+		if (!val_map_bool(r->result, lost ? "unreachable" : "failed", false))
+			continue;
+		ignored = lost ? r->ignore_unreachable : r->ignore_errors;
+		if (!ignored)
+			break;
+	}
+	return ignored;
+}
+
 static void finish(struct task_run *t)
 {
-	struct item_run *r = t->n_done ? t->v[0] : NULL;
 	t->done = true;
 	if (!t->aborted)
-		t->result = t->items ? sum(t) : r->result;
-	bool ignored = false;
-	for (size_t i = 0; i < t->n_done; i++)
-		if (val_map_bool(t->v[i]->result, "failed", false)) {
-			ignored = t->v[i]->ignore_errors;
-			if (!ignored)
-				break;
-		}
+		t->result = t->items ? sum(t) : t->v[0]->result;
+	bool ignored = is_ignored(t);
 	t->ignored = ignored;
 	if (t->inclusions && !val_map_bool(t->result, "failed", false))
 		return;
-	if (t->items && !t->aborted) {
-		struct item_run sum_of = {.delegated = r ? r->delegated : NULL};
-		show(t, &sum_of, t->result, false, true, ignored);
-	} else {
-		if (t->aborted)
-			r = t->v[t->n_done - 1];
-		struct item_run one = *r;
-		one.label = NULL;
-		show(t, &one, t->result, false, false, ignored);
-	}
+	show(t, NULL, t->result, ignored);
 }
 
 /* Between two items of a loop with a pause: true when it is over. */

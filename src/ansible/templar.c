@@ -11,7 +11,7 @@
 struct tmpl_slot {
 	struct str text;
 	struct origin at;
-	char kind; /* t(emplate) e(xpression) */
+	char kind; /* t(emplate) e(xpression) f(ile) */
 	bool mutates;
 	struct jinja_tmpl *tmpl;
 };
@@ -79,14 +79,15 @@ static bool compiled(struct engine *e, struct str text, struct origin at, char k
 		cache_grow(e);
 	struct tmpl_slot *s = slot_find(c, text, at, kind);
 	if (!s->kind) {
-		static const struct jinja_opts opts = {
-		        .trim_blocks = true, .literal_backslashes = true, .ansible = true};
+		const struct jinja_opts opts = {
+		        .trim_blocks = true, .literal_backslashes = kind == 't', .ansible = true};
 		struct jinja_tmpl *t;
 		struct str own = str_dup(e->a, text);
 		bool ok = kind == 'e' ? jinja_compile_expr(e->env, e->a, own, at, &t, err)
 		                      : jinja_compile(e->env, e->a, own, at, &opts, &t, err);
 		if (!ok) {
-			err_relocate(e, err, text, at);
+			if (kind != 'f')
+				err_relocate(e, err, text, at);
 			return false;
 		}
 		*s = (struct tmpl_slot){own, at, kind, mutates(text), t};
@@ -96,10 +97,20 @@ static bool compiled(struct engine *e, struct str text, struct origin at, char k
 	return true;
 }
 
+struct jinja_env *templating_env(const struct engine *e)
+{
+	return e->env;
+}
+
+struct str templating_omit(const struct engine *e)
+{
+	return e->omit;
+}
+
 /* ---- the scope's side of jinja --------------------------------------------------------------------------
  */
 
-static bool hook_resolve(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err)
+bool scope_resolve(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err)
 {
 	struct err why = {0};
 	if (scope_var(ctx, name, ret, &why))
@@ -117,6 +128,12 @@ static bool hook_resolve(void *ctx, struct str name, struct arena *a, struct val
 	return false;
 }
 
+bool scope_is_plain(void *ctx, struct str name)
+{
+	const struct val *raw = scope_raw(ctx, name);
+	return !raw || !val_is_str(raw);
+}
+
 static bool hook_load(void *ctx, struct str name, struct arena *a, struct str *ret_text,
                       struct origin *ret_origin, struct err *err)
 {
@@ -124,17 +141,13 @@ static bool hook_load(void *ctx, struct str name, struct arena *a, struct str *r
 	(void)a;
 	const char *path = scope_find(s, "templates", name);
 	uint32_t src;
+	*ret_text = (struct str){0};
 	if (!path)
-		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "template not found: %.*s", STR_FMT(name));
+		return true; /* there is none: whether that is a fault is the template's to say */
 	if (!loader_text(&s->e->loader, path, ret_text, &src, err))
 		return false;
 	*ret_origin = (struct origin){src, 0};
 	return true;
-}
-
-static void hook_warn(void *ctx, struct origin at, const char *msg)
-{
-	engine_warn(((struct scope *)ctx)->e, at, "%s", msg);
 }
 
 void scope_init(struct scope *s, struct engine *e, struct host *h, const struct node *n, struct frame *f,
@@ -143,7 +156,7 @@ void scope_init(struct scope *s, struct engine *e, struct host *h, const struct 
 	*s = (struct scope){.e = e, .host = h, .node = n, .frame = f, .a = a};
 	s->memo = val_map(a);
 	struct jinja_hooks *hooks = ARENA_NEW(a, struct jinja_hooks);
-	*hooks = (struct jinja_hooks){s, hook_resolve, hook_load, hook_warn};
+	*hooks = (struct jinja_hooks){s, scope_resolve, scope_is_plain, hook_load};
 	s->jinja = jinja_ctx_new(e->env, a, hooks);
 }
 
@@ -164,12 +177,14 @@ void scope_set(struct scope *s, const char *name, struct val *v)
 
 bool val_needs_template(const struct val *v)
 {
+	/* Templating makes a list of a tuple. */
+	if (val_kind(v) == VAL_TUPLE)
+		return true;
 	if (val_unsafe(v))
 		return false;
 	switch (val_kind(v)) {
 	case VAL_STR: return jinja_is_template(val_get_str(v));
 	case VAL_LIST:
-	case VAL_TUPLE:
 		VAL_EACH (i, v)
 			if (val_needs_template(val_at(v, i)))
 				return true;
@@ -232,6 +247,25 @@ bool scope_text(struct scope *s, struct val *v, struct str *ret, struct err *err
 	return true;
 }
 
+/* The words that stand for true and false where a keyword wants one of them. */
+static bool bool_strict(const struct val *v, bool *ret)
+{
+	static const char *const words[] = {"y", "yes", "on",  "1", "true",  "t", "1.0",
+	                                    "n", "no",  "off", "0", "false", "f", "0.0"};
+	const size_t n = sizeof(words) / sizeof(*words);
+	if (!val_is_str(v)) {
+		*ret = val_to_bool(v);
+		return val_kind(v) == VAL_BOOL || (val_is_num(v) && (*ret || val_get_float(v) == 0));
+	}
+	struct str text = str_trim(val_get_str(v));
+	for (size_t i = 0; i < n; i++) {
+		*ret = i < n / 2;
+		if (strlen(words[i]) == text.n && strncasecmp(words[i], text.p, text.n) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool scope_bool(struct scope *s, struct val *v, bool dflt, bool *ret, struct err *err)
 {
 	struct val *t;
@@ -242,8 +276,9 @@ bool scope_bool(struct scope *s, struct val *v, bool dflt, bool *ret, struct err
 		return false;
 	if (val_is_null(t) || val_is_omit(s->e, t))
 		return true;
-	*ret = val_to_bool(t);
-	return true;
+	return bool_strict(t, ret) ||
+	       err_set(err, ERR_REMOTE, val_origin(v), "The value '%.*s' is not a valid boolean.",
+	               STR_FMT(val_text(t, s->a)));
 }
 
 bool scope_number(struct scope *s, struct val *v, double dflt, double *ret, struct err *err)
@@ -263,7 +298,8 @@ bool scope_number(struct scope *s, struct val *v, double dflt, double *ret, stru
 	struct val *lit;
 	struct str text = str_trim(val_text(t, s->a));
 	if (!jinja_literal_eval(s->a, text, &lit) || !val_is_num(lit))
-		return err_set(err, ERR_REMOTE, val_origin(v), "'%.*s' is no number", STR_FMT(text));
+		return err_set(err, ERR_REMOTE, val_origin(v),
+		               "invalid literal for int() with base 10: '%.*s'", STR_FMT(text));
 	*ret = val_get_float(lit);
 	return true;
 }
@@ -416,9 +452,36 @@ struct val *val_without_omit(const struct engine *e, struct arena *a, struct val
 	struct val *out = val_at_origin(a, val_is_map(v) ? val_map(a) : val_list(a), val_origin(v));
 	VAL_EACH (i, v) {
 		struct val *m = val_is_map(v) ? val_value_at(v, i) : val_at(v, i);
-		if (val_is_omit(e, m))
+		/* As in Ansible: of a list only its dictionaries are looked through. */
+		if (!val_is_map(v)) {
+			val_push(out, val_is_map(m) ? val_without_omit(e, a, m) : m);
 			continue;
-		m = val_without_omit(e, a, m);
+		}
+		if (!val_is_omit(e, m))
+			val_setk(out, val_key_at(v, i), val_without_omit(e, a, m));
+	}
+	return out;
+}
+
+static bool has_tuple(const struct val *v)
+{
+	if (val_kind(v) == VAL_TUPLE)
+		return true;
+	if (!val_is_list(v) && !val_is_map(v))
+		return false;
+	VAL_EACH (i, v)
+		if (has_tuple(val_is_map(v) ? val_value_at(v, i) : val_at(v, i)))
+			return true;
+	return false;
+}
+
+struct val *val_no_tuples(struct arena *a, struct val *v)
+{
+	if (!has_tuple(v))
+		return v;
+	struct val *out = val_at_origin(a, val_is_map(v) ? val_map(a) : val_list(a), val_origin(v));
+	VAL_EACH (i, v) {
+		struct val *m = val_no_tuples(a, val_is_map(v) ? val_value_at(v, i) : val_at(v, i));
 		if (val_is_map(v))
 			val_setk(out, val_key_at(v, i), m);
 		else
@@ -429,8 +492,11 @@ struct val *val_without_omit(const struct engine *e, struct arena *a, struct val
 
 /* ---- template files ----------------------------------------------------------------------------------- */
 
+/* A Python literal: a text is true unless it is empty, whatever it says. */
 static bool header_bool(struct str v)
 {
+	if (v.n > 1 && (v.p[0] == '\'' || v.p[0] == '"'))
+		return v.n > 2;
 	return str_eqc(v, "True") || str_eqc(v, "true") || str_eqc(v, "yes") || str_eqc(v, "1");
 }
 
@@ -498,6 +564,29 @@ static size_t trailing_newlines(struct str s)
 	return n;
 }
 
+static bool has_options(const struct jinja_opts *o)
+{
+	return !o->trim_blocks || o->lstrip_blocks || o->keep_trailing_newline || o->block_start ||
+	       o->block_end || o->variable_start || o->variable_end || o->comment_start || o->comment_end ||
+	       o->line_statement_prefix || o->line_comment_prefix || o->newline_sequence;
+}
+
+/* Once for all hosts, unless it has options of its own. */
+static bool compile_file(struct scope *s, struct str text, struct origin at, const struct jinja_opts *o,
+                         struct jinja_tmpl **ret, bool *ret_mutates, struct err *err)
+{
+	struct tmpl_slot *slot;
+	if (has_options(o)) {
+		*ret_mutates = mutates(text);
+		return jinja_compile(s->e->env, s->a, text, at, o, ret, err);
+	}
+	if (!compiled(s->e, text, at, 'f', &slot, err))
+		return false;
+	*ret = slot->tmpl;
+	*ret_mutates = slot->mutates;
+	return true;
+}
+
 bool scope_render_file(struct scope *s, struct str text, uint32_t src, const struct val *opts,
                        struct str *ret, bool *ret_secret, struct err *err)
 {
@@ -511,15 +600,18 @@ bool scope_render_file(struct scope *s, struct str text, uint32_t src, const str
 		return false;
 	struct jinja_tmpl *t;
 	struct val *v;
-	bool own = o.block_start || o.variable_start;
-	if (!own && !jinja_is_template(text) && !o.line_statement_prefix && !o.line_comment_prefix) {
+	bool own = o.block_start || o.variable_start || o.line_statement_prefix || o.line_comment_prefix,
+	     changes;
+	/* Line ends change also in what is no template otherwise. */
+	bool ends = o.newline_sequence || (text.n && memchr(text.p, '\r', text.n));
+	if (!own && !ends && !jinja_is_template(text)) {
 		*ret = text;
 		*ret_secret = false;
 		return true;
 	}
-	if (!jinja_compile(s->e->env, s->a, text, at, &o, &t, err))
+	if (!compile_file(s, text, at, &o, &t, &changes, err))
 		return false;
-	s->copying = mutates(text);
+	s->copying = changes;
 	bool ok = jinja_render(t, s->jinja, s->a, &v, err);
 	s->copying = false;
 	if (!ok)

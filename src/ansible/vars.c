@@ -9,16 +9,29 @@
  */
 struct query {
 	struct str name;
-	struct val *all; /* set of names, or NULL */
+	struct val *all;    /* set of names, or NULL */
+	struct arena *a;    /* hash_behaviour merge: where dictionaries of one name become one; else NULL */
+	struct val *merged; /* of those found so far */
 };
+
+/* V, found below q->merged, goes under it; NULL: what is weaker may still add to it. */
+static struct val *fold(struct query *q, struct val *v)
+{
+	if (!val_is_map(v))
+		return q->merged ? q->merged : v;
+	q->merged = q->merged ? val_merge(q->a, v, q->merged, true) : v;
+	return NULL;
+}
 
 /* MAP's member, or all its keys. */
 static struct val *ask(struct query *q, const struct val *map)
 {
 	if (!map || !val_is_map(map))
 		return NULL;
-	if (!q->all)
-		return val_gets(map, q->name);
+	if (!q->all) {
+		struct val *v = val_gets(map, q->name);
+		return v && q->a ? fold(q, v) : v;
+	}
 	MAP_EACH (i, map)
 		val_setk(q->all, val_key_at(map, i), val_null());
 	return NULL;
@@ -158,8 +171,8 @@ static struct val *layer_play_vars(struct scope *s, struct query *q)
 	struct play_run *pr = s->host_only ? NULL : s->e->pr;
 	if (!pr)
 		return NULL;
-	ASK(q, pr->play->n.kw[KW_VARS]);
-	return ask(q, pr->play->import_vars);
+	ASK(q, pr->play->import_vars);
+	return ask(q, pr->play->n.kw[KW_VARS]);
 }
 
 static struct val *layer_facts(struct scope *s, struct query *q)
@@ -222,27 +235,53 @@ static struct val *(*const layers[])(struct scope *, struct query *) = {
 
 #define LAYERS (sizeof(layers) / sizeof(*layers))
 
+/* Around a task the nearest one replaces those further out, even where dictionaries are merged. */
+static struct val *nearest(struct scope *s, struct val *(*layer)(struct scope *, struct query *),
+                           struct query *q)
+{
+	struct query one = {.name = q->name};
+	struct val *v = layer(s, &one);
+	return v ? fold(q, v) : NULL;
+}
+
+/* NAME in the layers below the locals; NULL: nowhere. */
+static struct val *from_layers(struct scope *s, struct str name)
+{
+	struct query q = {.name = name, .a = s->e->opts->merge_hashes ? s->a : NULL};
+	struct val *v = NULL;
+	for (size_t i = 0; i < LAYERS && !v; i++)
+		v = q.a && (layers[i] == layer_task_vars || layers[i] == layer_include_params)
+		            ? nearest(s, layers[i], &q)
+		            : layers[i](s, &q);
+	return v ? v : q.merged;
+}
+
 struct val *scope_raw(struct scope *s, struct str name)
 {
-	struct query q = {name, NULL};
+	struct query q = {.name = name};
 	struct val *v = layer_locals(s, &q);
-	for (size_t i = 0; i < LAYERS && !v; i++)
-		v = layers[i](s, &q);
-	return v;
+	return v ? v : from_layers(s, name);
 }
 
 struct val *scope_names(struct scope *s)
 {
-	struct query q = {STR(""), val_map(s->a)};
+	struct query q = {.name = STR(""), .all = val_map(s->a)};
 	for (size_t i = LAYERS; i-- > 0;)
 		layers[i](s, &q);
 	layer_locals(s, &q);
 	struct val *list = val_list(s->a);
+	/* What is not called by a text cannot be asked for. */
 	MAP_EACH (i, q.all)
-		val_push(list, val_key_at(q.all, i));
-	for (const struct magic_var *m = magic_table; m->name; m++)
-		if (!val_get(q.all, m->name))
+		if (val_is_str(val_key_at(q.all, i)))
+			val_push(list, val_key_at(q.all, i));
+	for (const struct magic_var *m = magic_table; m->name; m++) {
+		struct val *v = NULL;
+		struct err err = {0};
+		/* Only those there are here. */
+		if (!val_get(q.all, m->name) && (!m->get(s, &v, &err) || v))
 			val_push(list, val_strz(s->a, m->name));
+		err_clear(&err);
+	}
 	return list;
 }
 
@@ -285,13 +324,13 @@ bool scope_var(struct scope *s, struct str name, struct val **ret, struct err *e
 {
 	struct val *v = val_gets(s->memo, name);
 	if (!v) {
-		struct query q = {name, NULL};
+		struct query q = {.name = name};
 		struct val *raw = layer_locals(s, &q);
 		const struct magic_var *m = raw ? NULL : magic_find(name);
 		if (m && !m->get(s, &v, err))
 			return false;
-		for (size_t i = 0; i < LAYERS && !raw && !v; i++)
-			raw = layers[i](s, &q);
+		if (!raw && !v)
+			raw = from_layers(s, name);
 		if (raw && !v && !compute(s, name, raw, &v, err))
 			return false;
 		if (v)

@@ -4,10 +4,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ALIGN 16
 #define BLOCK_MIN ((size_t)4 << 10)
 #define BLOCK_MAX ((size_t)256 << 10)
+
+/*
+ * A task's arena lives for milliseconds, and musl gives every block back to the system at once, which costs
+ * more than the task. So the blocks of a tree's short-lived arenas wait at its root for the next one, up to
+ * this many bytes; none under a sanitizer, which is to see what is used after it was freed.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define SPARE_MAX ((size_t)0)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SPARE_MAX ((size_t)0)
+#endif
+#endif
+#ifndef SPARE_MAX
+#define SPARE_MAX ((size_t)1 << 20)
+#endif
 
 struct block {
 	struct block *next;
@@ -22,41 +39,49 @@ struct deferred {
 };
 
 struct arena {
-	struct arena *parent, *child, *prev, *next;
+	struct arena *root, *parent, *child, *prev, *next;
 	struct block *block; /* the one being filled; older and oversized ones behind it */
+	struct block *spare; /* the root's: used up to USED, to be cleared when taken */
+	size_t spare_bytes;
 	struct deferred *deferred;
 	size_t next_cap, used;
 };
 
-/* No memory is no state anybody can go on from; a message would need memory. */
-static void *need(void *p)
+/* No memory is no state anybody can go on from. Nothing here may ask for more. */
+void *xneed(void *p)
 {
-	if (!p)
-		abort();
+	static const char msg[] = "nante: out of memory\n";
+
+	if (!p) {
+		if (write(STDERR_FILENO, msg, sizeof(msg) - 1) < 0)
+			abort();
+		_exit(ARENA_EXIT);
+	}
 	return p;
 }
 
 void *xmalloc(size_t n)
 {
-	return need(malloc(n ? n : 1));
+	return xneed(malloc(n ? n : 1));
 }
 
 void *xrealloc(void *p, size_t n)
 {
-	return need(realloc(p, n ? n : 1));
+	return xneed(realloc(p, n ? n : 1));
 }
 
 char *xstrdup(const char *s)
 {
-	return need(strdup(s));
+	return xneed(strdup(s));
 }
 
 struct arena *arena_new(struct arena *parent)
 {
-	struct arena *a = need(calloc(1, sizeof(*a)));
+	struct arena *a = xneed(calloc(1, sizeof(*a)));
 
 	a->next_cap = BLOCK_MIN;
 	a->parent = parent;
+	a->root = parent ? parent->root : a;
 	if (parent) {
 		a->next = parent->child;
 		if (a->next)
@@ -82,12 +107,27 @@ static void free_children(struct arena *a)
 		arena_free(a->child); /* NOLINT(clang-analyzer-unix.Malloc): it takes itself off the list */
 }
 
-static void free_blocks(struct block *b)
+/* Oversized blocks fit nobody else. */
+static bool reusable(const struct arena *root, const struct block *b)
 {
+	return b->cap >= BLOCK_MIN && b->cap <= BLOCK_MAX && (b->cap & (b->cap - 1)) == 0 &&
+	       root->spare_bytes + b->cap <= SPARE_MAX;
+}
+
+static void free_blocks(struct arena *a, struct block *b)
+{
+	struct arena *root = a->root;
+
 	while (b) {
 		struct block *next = b->next;
 
-		free(b);
+		if (a != root && reusable(root, b)) {
+			root->spare_bytes += b->cap;
+			b->next = root->spare;
+			root->spare = b;
+		} else {
+			free(b);
+		}
 		b = next;
 	}
 }
@@ -98,7 +138,8 @@ void arena_free(struct arena *a)
 		return;
 	free_children(a);
 	run_deferred(a);
-	free_blocks(a->block);
+	free_blocks(a, a->block);
+	free_blocks(a, a->spare);
 	if (a->prev)
 		a->prev->next = a->next;
 	else if (a->parent)
@@ -113,7 +154,7 @@ void arena_reset(struct arena *a)
 	free_children(a);
 	run_deferred(a);
 	if (a->block) {
-		free_blocks(a->block->next);
+		free_blocks(a, a->block->next);
 		a->block->next = NULL;
 		memset(a->block->data, 0, a->block->used);
 		a->block->used = 0;
@@ -121,9 +162,22 @@ void arena_reset(struct arena *a)
 	a->used = 0;
 }
 
-static struct block *new_block(size_t cap)
+static struct block *new_block(struct arena *a, size_t cap)
 {
-	struct block *b = need(calloc(1, sizeof(*b) + cap));
+	struct arena *root = a->root;
+
+	for (struct block **p = &root->spare; *p; p = &(*p)->next) {
+		struct block *b = *p;
+
+		if (b->cap != cap)
+			continue;
+		*p = b->next;
+		root->spare_bytes -= cap;
+		memset(b->data, 0, b->used);
+		b->used = 0;
+		return b;
+	}
+	struct block *b = xneed(calloc(1, sizeof(*b) + cap));
 
 	b->cap = cap;
 	return b;
@@ -132,7 +186,7 @@ static struct block *new_block(size_t cap)
 void *arena_alloc(struct arena *a, size_t n)
 {
 	if (n > SIZE_MAX / 2)
-		abort();
+		xneed(NULL);
 	n = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	a->used += n;
 	if (a->block && a->block->cap - a->block->used >= n) {
@@ -142,14 +196,14 @@ void *arena_alloc(struct arena *a, size_t n)
 		return p;
 	}
 	if (n > a->next_cap / 4 && a->block) { /* its own block, behind the one being filled */
-		struct block *own = new_block(n);
+		struct block *own = new_block(a, n);
 
 		own->used = n;
 		own->next = a->block->next;
 		a->block->next = own;
 		return own->data;
 	}
-	struct block *b = new_block(n > a->next_cap ? n : a->next_cap);
+	struct block *b = new_block(a, n > a->next_cap ? n : a->next_cap);
 
 	if (a->next_cap < BLOCK_MAX)
 		a->next_cap *= 2;
@@ -162,8 +216,23 @@ void *arena_alloc(struct arena *a, size_t n)
 void *arena_array(struct arena *a, size_t n, size_t size)
 {
 	if (size && n > SIZE_MAX / 2 / size)
-		abort();
+		xneed(NULL);
 	return arena_alloc(a, n * size);
+}
+
+void *arena_grow(struct arena *a, void *v, size_t n, size_t *cap, size_t size)
+{
+	size_t have = *cap;
+
+	if (n < have)
+		return v;
+	while (*cap <= n)
+		*cap = *cap ? *cap * 2 : 4;
+	void *more = arena_array(a, *cap, size);
+
+	if (have)
+		memcpy(more, v, have * size);
+	return more;
 }
 
 void *arena_dup(struct arena *a, const void *p, size_t n)

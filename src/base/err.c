@@ -10,9 +10,7 @@ static char *format(const char *fmt, va_list ap)
 {
 	char *s = NULL;
 
-	if (vasprintf(&s, fmt, ap) < 0)
-		abort();
-	return s;
+	return xneed(vasprintf(&s, fmt, ap) < 0 ? NULL : s);
 }
 
 static void push(struct err *err, struct origin at, char *msg)

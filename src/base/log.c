@@ -1,110 +1,48 @@
 #include "base/log.h"
 
-#include "base/arena.h"
-#include "base/json.h"
-
-#include <stdlib.h>
-
-#define SECRET_MIN 4
+#include "base/redact.h"
+#include "base/secret.h"
 
 /* The one place with state of its own: there is one log, as there is one standard output. */
 static struct {
-	FILE *out;
+	FILE *out, *complaints;
 	enum log_level max;
-	struct str *secrets; /* every form, longest first */
-	size_t n;
+	struct redact secrets;
 } sink;
 
 void log_open(FILE *out, enum log_level max)
 {
-	sink.out = out;
+	sink.out = sink.complaints = out;
 	sink.max = max;
 }
 
-static void add_form(struct str s)
+void log_complain_to(FILE *out)
 {
-	size_t at = 0;
-
-	if (s.n < SECRET_MIN)
-		return;
-	for (size_t i = 0; i < sink.n; i++) {
-		if (str_eq(sink.secrets[i], s))
-			return;
-	}
-	while (at < sink.n && sink.secrets[at].n >= s.n)
-		at++;
-	sink.secrets = xrealloc(sink.secrets, (sink.n + 1) * sizeof(*sink.secrets));
-	memmove(sink.secrets + at + 1, sink.secrets + at, (sink.n - at) * sizeof(*sink.secrets));
-	char *copy = xmalloc(s.n);
-
-	memcpy(copy, s.p, s.n);
-	sink.secrets[at] = str_n(copy, s.n);
-	sink.n++;
-}
-
-/* A secret within JSON, base64 or a URL no longer looks like itself. */
-static void add_forms(struct str s)
-{
-	struct buf b = {0};
-
-	add_form(s);
-	for (int ascii = 0; ascii < 2; ascii++) {
-		json_quote(s, ascii, &b);
-		add_form(str_n(b.p + 1, b.n - 2));
-		buf_clear(&b);
-	}
-	buf_base64(&b, s);
-	add_form(buf_str(&b));
-	buf_clear(&b);
-	buf_percent(&b, s);
-	add_form(buf_str(&b));
-	buf_burn(&b);
+	sink.complaints = out;
 }
 
 void log_secret(struct str s)
 {
-	struct str rest = s;
+	redact_add(&sink.secrets, s);
+}
 
-	add_forms(s);
-	add_forms(str_trim(s));
-	while (rest.n) {
-		struct str line = str_trim(str_split(&rest, '\n'));
+void log_secret_derived(struct str s)
+{
+	struct buf b = {0};
 
-		if (line.n != s.n)
-			add_forms(line);
-	}
+	if (s.n >= SECRET_DERIVED_MIN && !redact_text(&sink.secrets, s, &b))
+		redact_add(&sink.secrets, s);
+	buf_burn(&b);
 }
 
 void log_close(void)
 {
-	for (size_t i = 0; i < sink.n; i++) {
-		explicit_bzero((char *)sink.secrets[i].p, sink.secrets[i].n);
-		free((char *)sink.secrets[i].p);
-	}
-	free(sink.secrets);
-	sink.secrets = NULL;
-	sink.n = 0;
+	redact_clear(&sink.secrets);
 }
 
-void log_redact(struct str in, struct buf *out)
+bool log_redact(struct str in, struct buf *out)
 {
-	while (in.n) {
-		size_t best = in.n, len = 0; /* the first secret; the longest form wins where several begin */
-
-		for (size_t i = 0; i < sink.n; i++) {
-			ptrdiff_t at = str_find(in, sink.secrets[i], 0);
-
-			if (at >= 0 && (size_t)at < best) {
-				best = (size_t)at;
-				len = sink.secrets[i].n;
-			}
-		}
-		buf_add(out, in.p, best);
-		if (best == in.n)
-			return;
-		buf_adds(out, "***");
-		in = str_n(in.p + best + len, in.n - best - len);
-	}
+	return redact_text(&sink.secrets, in, out);
 }
 
 bool log_on(enum log_level lv)
@@ -112,17 +50,27 @@ bool log_on(enum log_level lv)
 	return sink.out && lv <= sink.max;
 }
 
-void log_text(struct str text)
+static void say(FILE *out, struct str text)
 {
 	struct buf b = {0};
 
-	if (!sink.out)
+	if (!out)
 		return;
 	log_redact(text, &b);
 	if (b.n)
-		fwrite(b.p, 1, b.n, sink.out);
-	fflush(sink.out);
+		fwrite(b.p, 1, b.n, out);
+	fflush(out);
 	buf_free(&b);
+}
+
+void log_text(struct str text)
+{
+	say(sink.out, text);
+}
+
+void log_complain(struct str text)
+{
+	say(sink.complaints, text);
 }
 
 void log_line(enum log_level lv, const char *fmt, ...)
@@ -136,6 +84,6 @@ void log_line(enum log_level lv, const char *fmt, ...)
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
 	buf_addc(&b, '\n');
-	log_text(buf_str(&b));
+	say(lv <= LOG_WARN ? sink.complaints : sink.out, buf_str(&b));
 	buf_free(&b);
 }

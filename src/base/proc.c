@@ -259,7 +259,7 @@ static bool start(struct child *c, const char *file, struct err *err)
 		if (c->pid > 0)
 			waitpid(c->pid, NULL, 0);
 		close_pipes(&p);
-		errno = e;
+		c->r->error = errno = e;
 		return err_sys(err, ERR_REMOTE, "cannot run %s", c->o->argv[0]);
 	}
 	c->in = p.in[1];
@@ -283,7 +283,7 @@ bool proc_run(const struct proc_opts *o, struct proc_result *ret, struct err *er
 	buf_init(&ret->out, o->max_output ? o->max_output : OUTPUT_MAX);
 	buf_init(&ret->err, o->max_output ? o->max_output : OUTPUT_MAX);
 	if (!file) {
-		errno = ENOENT;
+		ret->error = errno = ENOENT;
 		ok = err_sys(err, ERR_REMOTE, "cannot run %s", o->argv[0]);
 	} else {
 		c.deadline = o->timeout_ms > 0 ? began + o->timeout_ms : 0;

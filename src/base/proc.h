@@ -27,6 +27,7 @@ struct proc_result {
 	bool timed_out, truncated;
 	struct buf out, err;
 	double seconds;
+	int error; /* the errno when it could not be started, else 0 */
 };
 
 /* Runs it and waits. False only when it could not be started (the error says why: ERR_REMOTE); a failing

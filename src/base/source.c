@@ -23,15 +23,7 @@ struct sources *sources_new(struct arena *a)
 
 uint32_t sources_add(struct sources *ss, const char *name, struct str text)
 {
-	if (ss->n == ss->cap) {
-		size_t cap = ss->cap ? ss->cap * 2 : 16;
-		struct source *v = arena_array(ss->a, cap, sizeof(*v));
-
-		if (ss->n)
-			memcpy(v, ss->v, ss->n * sizeof(*v));
-		ss->v = v;
-		ss->cap = cap;
-	}
+	ss->v = arena_grow(ss->a, ss->v, ss->n, &ss->cap, sizeof(*ss->v));
 	ss->v[ss->n++] = (struct source){arena_strdup(ss->a, name), str_dup(ss->a, text)};
 	return (uint32_t)ss->n;
 }

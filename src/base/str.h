@@ -31,6 +31,12 @@ static inline struct str str_n(const char *p, size_t n)
 	return (struct str){p, n};
 }
 
+/* S without its first N bytes. */
+static inline struct str str_from(struct str s, size_t n)
+{
+	return n ? (struct str){s.p + n, s.n - n} : s;
+}
+
 bool str_eq(struct str a, struct str b);
 bool str_eqc(struct str a, const char *z);
 /* As memcmp, shorter first when equal so far. */

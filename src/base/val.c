@@ -1,5 +1,6 @@
 #include "base/val.h"
 
+#include "base/val_big.h"
 #include "base/val_private.h"
 
 #include <stdarg.h>
@@ -160,7 +161,7 @@ bool val_is_map(const struct val *v)
 
 bool val_is_num(const struct val *v)
 {
-	return v->kind == VAL_INT || v->kind == VAL_FLOAT;
+	return v->kind == VAL_INT || v->kind == VAL_FLOAT || v->kind == VAL_BIG;
 }
 
 bool val_get_bool(const struct val *v)
@@ -171,6 +172,8 @@ bool val_get_bool(const struct val *v)
 
 int64_t val_get_int(const struct val *v)
 {
+	if (v->kind == VAL_BIG)
+		return v->u.big->neg ? INT64_MIN : INT64_MAX;
 	want(v->kind == VAL_INT || v->kind == VAL_BOOL);
 	return v->kind == VAL_INT ? v->u.i : v->u.b;
 }
@@ -179,6 +182,8 @@ double val_get_float(const struct val *v)
 {
 	if (v->kind == VAL_FLOAT)
 		return v->u.d;
+	if (v->kind == VAL_BIG)
+		return val_big_float(v->u.big);
 	return (double)val_get_int(v);
 }
 
@@ -246,15 +251,8 @@ struct val *val_at(const struct val *list, size_t i)
 
 static void vec_room(struct val_vec *l)
 {
-	if (l->n < l->cap)
-		return;
-	size_t cap = l->cap ? l->cap * 2 : 4;
-	struct val **v = arena_array(l->a, cap, sizeof(struct val *));
-
-	if (l->n)
-		memcpy(v, l->v, l->n * sizeof(struct val *));
-	l->v = v;
-	l->cap = cap;
+	if (l->n == l->cap)
+		l->v = arena_grow(l->a, l->v, l->n, &l->cap, sizeof(struct val *));
 }
 
 void val_push(struct val *list, struct val *v)
@@ -331,50 +329,113 @@ bool val_is_text(const struct val *v)
 	return v->flags & VF_TEXT;
 }
 
-static bool secret_within(const struct val *v, int depth)
+bool val_is_markup(const struct val *v)
 {
-	if (v->flags & VF_SECRET)
+	return v->flags & VF_MARKUP;
+}
+
+struct finding {
+	bool (*match)(const struct val *v);
+	const struct val *found;
+	size_t left; /* values that may still be looked at */
+};
+
+static bool find(struct finding *f, const struct val *v, int depth)
+{
+	if (f->match(v)) {
+		f->found = v;
 		return true;
-	if (depth > VAL_DEPTH_MAX)
-		return false;
+	}
+	if (f->left == 0 || depth > VAL_DEPTH_MAX)
+		return f->left == 0;
+	f->left--;
 	if (val_is_list(v)) {
 		VAL_EACH (i, v)
-			if (secret_within(val_at(v, i), depth + 1))
+			if (find(f, val_at(v, i), depth + 1))
 				return true;
 	} else if (v->kind == VAL_MAP) {
 		MAP_EACH (i, v)
-			if (secret_within(val_value_at(v, i), depth + 1) ||
-			    secret_within(val_key_at(v, i), depth + 1))
+			if (find(f, val_value_at(v, i), depth + 1) || find(f, val_key_at(v, i), depth + 1))
 				return true;
 	}
 	return false;
 }
 
+bool val_find(const struct val *v, bool (*match)(const struct val *v), const struct val **ret)
+{
+	struct finding f = {match, NULL, VAL_WALK_MAX};
+	bool found = find(&f, v, 0);
+
+	if (ret)
+		*ret = f.found;
+	return found;
+}
+
 bool val_secret_deep(const struct val *v)
 {
-	return secret_within(v, 0);
+	return val_find(v, val_secret, NULL);
+}
+
+static struct val *vec_sized(struct arena *a, const struct val *like)
+{
+	struct val *c = make_vec(a, val_kind(like));
+	struct val_vec *l = c->u.vec;
+
+	l->cap = like->u.vec->n;
+	if (l->cap)
+		l->v = arena_array(a, l->cap, sizeof(struct val *));
+	return c;
+}
+
+/* Only text can be templated or read as data again: numbers and the like need no such mark. */
+static bool takes_mark(const struct val *v, uint8_t flag)
+{
+	if (flag == VF_SECRET)
+		return true;
+	return v->kind != VAL_NULL && v->kind != VAL_BOOL && !val_is_num(v);
 }
 
 static struct val *mark(struct arena *a, struct val *v, uint8_t flag, int depth)
 {
 	struct val *c = v;
 
-	if (depth > VAL_DEPTH_MAX)
+	if (depth > VAL_DEPTH_MAX || !takes_mark(v, flag))
 		return v;
 	if (val_is_list(v)) {
-		c = make_vec(a, val_kind(v));
+		c = vec_sized(a, v);
 		VAL_EACH (i, v)
 			val_push(c, mark(a, val_at(v, i), flag, depth + 1));
 	} else if (v->kind == VAL_MAP) {
-		c = val_map(a);
-		MAP_EACH (i, v)
-			val_setk(c, val_key_at(v, i), mark(a, val_value_at(v, i), flag, depth + 1));
+		const struct val_table *t = v->u.map;
+
+		c = val_map_sized(a, t->n);
+		for (size_t i = 0; i < t->n; i++)
+			val_map_append(c, t->v[i].key, mark(a, t->v[i].value, flag, depth + 1), t->v[i].hash);
 	} else if (!(v->flags & flag)) {
 		c = dup_head(a, v);
 	}
 	c->at = v->at;
 	c->flags |= (uint8_t)((v->flags | flag) & ~VF_SHARED);
 	return c;
+}
+
+static void mark_in_place(struct val *v, uint8_t flag, int depth)
+{
+	if (depth > VAL_DEPTH_MAX || (v->flags & VF_SHARED) || !takes_mark(v, flag))
+		return;
+	v->flags |= flag;
+	if (val_is_list(v)) {
+		VAL_EACH (i, v)
+			mark_in_place(val_at(v, i), flag, depth + 1);
+	} else if (v->kind == VAL_MAP) {
+		MAP_EACH (i, v)
+			mark_in_place(val_value_at(v, i), flag, depth + 1);
+	}
+}
+
+void val_make_unsafe(struct val *v)
+{
+	mark_in_place(v, VF_UNSAFE, 0);
 }
 
 struct val *val_mark_secret(struct arena *a, struct val *v)
@@ -392,9 +453,14 @@ struct val *val_mark_text(struct arena *a, struct val *v)
 	return mark(a, v, VF_TEXT, 0);
 }
 
+struct val *val_mark_markup(struct arena *a, struct val *v)
+{
+	return v->kind == VAL_STR ? mark(a, v, VF_MARKUP, 0) : v;
+}
+
 /* ---- copies ---- */
 
-static struct val *copy(struct arena *a, const struct val *v, int depth)
+static struct val *copy(struct arena *a, const struct val *v, uint8_t flag, int depth)
 {
 	struct val *c;
 
@@ -405,21 +471,25 @@ static struct val *copy(struct arena *a, const struct val *v, int depth)
 	switch (v->kind) {
 	case VAL_STR: c = val_str(a, v->u.s); break;
 	case VAL_UNDEF: c = val_undef(a, v->u.undef->name, v->u.undef->msg); break;
+	case VAL_BIG: c = val_big_add(a, v, val_int(a, 0)); break;
 	case VAL_LIST:
 	case VAL_TUPLE:
-		c = make_vec(a, val_kind(v));
+		c = vec_sized(a, v);
 		VAL_EACH (i, v)
-			val_push(c, copy(a, val_at(v, i), depth + 1));
+			val_push(c, copy(a, val_at(v, i), flag, depth + 1));
 		break;
-	case VAL_MAP:
-		c = val_map(a);
-		MAP_EACH (i, v)
-			val_setk(c, copy(a, val_key_at(v, i), depth + 1),
-			         copy(a, val_value_at(v, i), depth + 1));
+	case VAL_MAP: {
+		const struct val_table *t = v->u.map;
+
+		c = val_map_sized(a, t->n);
+		for (size_t i = 0; i < t->n; i++)
+			val_map_append(c, copy(a, t->v[i].key, 0, depth + 1),
+			               copy(a, t->v[i].value, flag, depth + 1), t->v[i].hash);
 		break;
+	}
 	case VAL_OBJ:
 		if (v->u.obj.cls->plain)
-			c = copy(a, v->u.obj.cls->plain(v->u.obj.self, a), depth + 1);
+			c = copy(a, v->u.obj.cls->plain(v->u.obj.self, a), flag, depth + 1);
 		else
 			c = val_str_ref(a, val_text(v, a));
 		if (c->flags & VF_SHARED)
@@ -428,13 +498,18 @@ static struct val *copy(struct arena *a, const struct val *v, int depth)
 	default: c = dup_head(a, v); break;
 	}
 	c->at = v->at;
-	c->flags |= v->flags;
+	c->flags |= (uint8_t)((v->flags & ~VF_MARKUP) | flag);
 	return c;
 }
 
 struct val *val_copy(struct arena *a, const struct val *v)
 {
-	return copy(a, v, 0);
+	return copy(a, v, 0, 0);
+}
+
+struct val *val_copy_unsafe(struct arena *a, const struct val *v)
+{
+	return copy(a, v, VF_UNSAFE, 0);
 }
 
 struct val *val_shallow(struct arena *a, const struct val *v)
@@ -442,13 +517,15 @@ struct val *val_shallow(struct arena *a, const struct val *v)
 	struct val *c;
 
 	if (val_is_list(v)) {
-		c = make_vec(a, val_kind(v));
+		c = vec_sized(a, v);
 		VAL_EACH (i, v)
 			val_push(c, val_at(v, i));
 	} else if (v->kind == VAL_MAP) {
-		c = val_map(a);
-		MAP_EACH (i, v)
-			val_setk(c, val_key_at(v, i), val_value_at(v, i));
+		const struct val_table *t = v->u.map;
+
+		c = val_map_sized(a, t->n);
+		for (size_t i = 0; i < t->n; i++)
+			val_map_append(c, t->v[i].key, t->v[i].value, t->v[i].hash);
 	} else {
 		return dup_head(a, v);
 	}

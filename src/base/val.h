@@ -17,13 +17,14 @@ enum val_kind {
 	VAL_UNDEF, /* Jinja2's Undefined; carries its name or message */
 	VAL_NULL,
 	VAL_BOOL,
-	VAL_INT, /* int64; arithmetic that leaves it is an error where it is computed */
+	VAL_INT, /* int64 */
 	VAL_FLOAT,
 	VAL_STR, /* bytes, normally UTF-8, any length, NUL allowed */
 	VAL_LIST,
 	VAL_TUPLE, /* a list that prints with parentheses and is not appended to */
 	VAL_MAP,   /* keeps insertion order; keys are any hashable value, mostly strings */
 	VAL_OBJ,   /* something with behaviour: loop, namespace, macro, hostvars */
+	VAL_BIG,   /* a whole number that does not fit VAL_INT (val_big.h) */
 };
 
 struct val;
@@ -71,10 +72,10 @@ bool val_is_null(const struct val *v);
 bool val_is_str(const struct val *v);
 bool val_is_list(const struct val *v); /* a list or a tuple */
 bool val_is_map(const struct val *v);
-bool val_is_num(const struct val *v); /* int or float; not bool */
+bool val_is_num(const struct val *v); /* int, big or float; not bool */
 bool val_get_bool(const struct val *v);
-int64_t val_get_int(const struct val *v);
-double val_get_float(const struct val *v);   /* int, bool and float */
+int64_t val_get_int(const struct val *v);    /* int and bool; of a big one the nearest that fits */
+double val_get_float(const struct val *v);   /* int, bool, big and float */
 struct str val_get_str(const struct val *v); /* NUL-terminated after its n bytes */
 const char *val_get_strz(const struct val *v);
 struct str val_undef_name(const struct val *v);
@@ -109,8 +110,8 @@ bool val_hashable(const struct val *v);
 #define VAL_EACH(i, v) for (size_t i = 0, i##_n = val_len(v); i < i##_n; i++)
 #define MAP_EACH(i, v) VAL_EACH (i, v)
 
-/* Convenience for maps of known shape (module args, API answers): DFLT when absent, null or of another kind.
- */
+/* Convenience for maps of known shape (module args, API answers): DFLT when absent, null or of another kind,
+ * and when MAP is no map. */
 struct str val_map_str(const struct val *map, const char *key, const char *dflt);
 const char *val_map_strz(const struct val *map, const char *key, const char *dflt);
 int64_t val_map_int(const struct val *map, const char *key, int64_t dflt); /* also from a decimal string */
@@ -128,6 +129,8 @@ const char *val_type_name(const struct val *v);
 /* Python's str() and repr(): the text a template prints. Undefined prints as "". */
 void val_print(const struct val *v, struct buf *out);
 void val_repr(const struct val *v, struct buf *out);
+/* Whether repr() shows the character CP as it is. */
+bool val_printable(uint32_t cp);
 struct str val_text(const struct val *v, struct arena *a);
 /* Python's float repr: the shortest that reads back. */
 void val_float_repr(double d, struct buf *out);
@@ -143,15 +146,25 @@ bool val_secret_deep(const struct val *v);  /* or any member */
 bool val_unsafe(const struct val *v);
 bool val_is_text(
         const struct val *v); /* text that is never read as data again: what to_json and its like give */
-/* A value that equals V and is marked; V itself when it already is. Deep for lists and maps (which are
- * copied). */
+/* Text that is HTML already: escaping leaves it alone. It is the template's own notion: copies are not. */
+bool val_is_markup(const struct val *v);
+struct val *val_mark_markup(struct arena *a, struct val *v);
+/* Whether MATCH says yes to V or to a member, however deep; the first such in *RET (may be NULL). Also true,
+ * with *RET NULL, when there are too many to look at: ask for what has to be refused. */
+bool val_find(const struct val *v, bool (*match)(const struct val *v), const struct val **ret);
+/* A value that equals V and is marked; V itself when it already is, or (but for secrets) when it is a number
+ * or the like, which can hold no template. Deep for lists and maps (which are copied). */
 struct val *val_mark_secret(struct arena *a, struct val *v);
 struct val *val_mark_unsafe(struct arena *a, struct val *v);
+/* V itself marked, however deep: for a value nobody else has yet. */
+void val_make_unsafe(struct val *v);
 struct val *val_mark_text(struct arena *a, struct val *v);
 
 /* A deep copy that lives in A, whatever V lives in: the one way a value outlives its arena. Objects become
  * plain. */
 struct val *val_copy(struct arena *a, const struct val *v);
+/* The same, marked as unsafe. */
+struct val *val_copy_unsafe(struct arena *a, const struct val *v);
 /* The list or map itself copied, members shared. */
 struct val *val_shallow(struct arena *a, const struct val *v);
 /* Members of OVER on top of BASE, in a new map; RECURSIVE merges maps within maps. */

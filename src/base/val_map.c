@@ -22,6 +22,15 @@ static uint64_t hash_int(int64_t i)
 	return h ^ (h >> 32);
 }
 
+static uint64_t hash_float(double d)
+{
+	if (!isfinite(d))
+		return 11;
+	if (floor(d) == d && fabs(d) < 9e18)
+		return hash_int((int64_t)d);
+	return hash_int((int64_t)(fmod(d, 1e6) * 1e9));
+}
+
 /* Values that are equal hash alike, whatever their kind. */
 static uint64_t hash_val(const struct val *v)
 {
@@ -29,10 +38,8 @@ static uint64_t hash_val(const struct val *v)
 	case VAL_STR: return str_hash(v->u.s);
 	case VAL_BOOL: return hash_int(v->u.b);
 	case VAL_INT: return hash_int(v->u.i);
-	case VAL_FLOAT:
-		if (floor(v->u.d) == v->u.d && fabs(v->u.d) < 9e18)
-			return hash_int((int64_t)v->u.d);
-		return hash_int((int64_t)(fmod(v->u.d, 1e6) * 1e9));
+	case VAL_BIG: return hash_float(val_big_float(v->u.big));
+	case VAL_FLOAT: return hash_float(v->u.d);
 	case VAL_TUPLE: {
 		uint64_t h = 0x51ed27;
 
@@ -66,6 +73,15 @@ static void index_put(struct val_table *t, size_t entry)
 	t->index[slot] = (uint32_t)(entry + 1);
 }
 
+static size_t slots_for(size_t n)
+{
+	size_t slots = 32;
+
+	while (slots < n * 2 + 2)
+		slots *= 2;
+	return slots;
+}
+
 static void reindex(struct val_table *t)
 {
 	if (t->n < INDEX_FROM) {
@@ -73,10 +89,8 @@ static void reindex(struct val_table *t)
 		t->slots = 0;
 		return;
 	}
-	size_t slots = 32;
+	size_t slots = slots_for(t->n);
 
-	while (slots < t->n * 2 + 2)
-		slots *= 2;
 	if (slots != t->slots) {
 		t->index = arena_array(t->a, slots, sizeof(*t->index));
 		t->slots = slots;
@@ -113,9 +127,18 @@ static ptrdiff_t find_val(const struct val_table *t, const struct val *key, uint
 {
 	if (key->kind == VAL_STR)
 		return find_str(t, key->u.s, hash);
-	for (size_t i = 0; i < t->n; i++) {
-		if (t->v[i].hash == hash && val_equal(t->v[i].key, key))
-			return (ptrdiff_t)i;
+	if (!t->index) {
+		for (size_t i = 0; i < t->n; i++) {
+			if (t->v[i].hash == hash && val_equal(t->v[i].key, key))
+				return (ptrdiff_t)i;
+		}
+		return -1;
+	}
+	for (size_t slot = hash & (t->slots - 1); t->index[slot]; slot = (slot + 1) & (t->slots - 1)) {
+		const struct val_entry *e = &t->v[t->index[slot] - 1];
+
+		if (e->hash == hash && val_equal(e->key, key))
+			return (ptrdiff_t)t->index[slot] - 1;
 	}
 	return -1;
 }
@@ -143,20 +166,33 @@ struct val *val_getk(const struct val *map, const struct val *key)
 
 static void add_entry(struct val_table *t, struct val_entry e)
 {
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? t->cap * 2 : 4;
-		struct val_entry *v = arena_array(t->a, cap, sizeof(*v));
-
-		if (t->n)
-			memcpy(v, t->v, t->n * sizeof(*v));
-		t->v = v;
-		t->cap = cap;
-	}
+	t->v = arena_grow(t->a, t->v, t->n, &t->cap, sizeof(*t->v));
 	t->v[t->n++] = e;
 	if (t->index ? t->n * 2 > t->slots : t->n >= INDEX_FROM)
 		reindex(t);
 	else if (t->index)
 		index_put(t, t->n - 1);
+}
+
+struct val *val_map_sized(struct arena *a, size_t n)
+{
+	struct val *m = val_map(a);
+	struct val_table *t = m->u.map;
+
+	if (!n)
+		return m;
+	t->v = arena_array(a, n, sizeof(*t->v));
+	t->cap = n;
+	if (n >= INDEX_FROM) {
+		t->slots = slots_for(n);
+		t->index = arena_array(a, t->slots, sizeof(*t->index));
+	}
+	return m;
+}
+
+void val_map_append(struct val *map, struct val *key, struct val *v, uint64_t hash)
+{
+	add_entry(table(map), (struct val_entry){key, v, hash});
 }
 
 void val_setk(struct val *map, struct val *key, struct val *v)
@@ -226,23 +262,28 @@ struct val *val_value_at(const struct val *map, size_t i)
 	return i < t->n ? t->v[i].value : NULL;
 }
 
+static const struct val *member(const struct val *map, const char *key)
+{
+	return map->kind == VAL_MAP ? val_get(map, key) : NULL;
+}
+
 struct str val_map_str(const struct val *map, const char *key, const char *dflt)
 {
-	const struct val *v = val_get(map, key);
+	const struct val *v = member(map, key);
 
 	return v && v->kind == VAL_STR ? v->u.s : str_c(dflt);
 }
 
 const char *val_map_strz(const struct val *map, const char *key, const char *dflt)
 {
-	const struct val *v = val_get(map, key);
+	const struct val *v = member(map, key);
 
 	return v && v->kind == VAL_STR ? val_get_strz(v) : dflt;
 }
 
 int64_t val_map_int(const struct val *map, const char *key, int64_t dflt)
 {
-	const struct val *v = val_get(map, key);
+	const struct val *v = member(map, key);
 	int64_t i = dflt;
 
 	if (v && v->kind == VAL_INT)
@@ -254,7 +295,7 @@ int64_t val_map_int(const struct val *map, const char *key, int64_t dflt)
 
 bool val_map_bool(const struct val *map, const char *key, bool dflt)
 {
-	const struct val *v = val_get(map, key);
+	const struct val *v = member(map, key);
 
 	return v && v->kind == VAL_BOOL ? v->u.b : dflt;
 }

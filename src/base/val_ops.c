@@ -1,5 +1,6 @@
 #include "base/val.h"
 
+#include "base/val_big.h"
 #include "base/val_private.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 
 static bool numeric(const struct val *v)
 {
-	return v->kind == VAL_INT || v->kind == VAL_FLOAT || v->kind == VAL_BOOL;
+	return val_is_num(v) || v->kind == VAL_BOOL;
 }
 
 bool val_truthy(const struct val *v)
@@ -18,6 +19,7 @@ bool val_truthy(const struct val *v)
 	case VAL_NULL: return false;
 	case VAL_BOOL: return v->u.b;
 	case VAL_INT: return v->u.i != 0;
+	case VAL_BIG: return true;
 	case VAL_FLOAT: return v->u.d != 0;
 	case VAL_OBJ:
 		if (v->u.obj.cls->keys) {
@@ -35,6 +37,8 @@ bool val_truthy(const struct val *v)
 static int compare_num(const struct val *a, const struct val *b)
 {
 	if (a->kind != VAL_FLOAT && b->kind != VAL_FLOAT) {
+		if (a->kind == VAL_BIG || b->kind == VAL_BIG)
+			return val_big_cmp(a, b);
 		int64_t x = val_get_int(a), y = val_get_int(b);
 
 		return (x > y) - (x < y);
@@ -48,6 +52,8 @@ static bool equal(const struct val *a, const struct val *b, int depth);
 
 static bool equal_members(const struct val *a, const struct val *b, int depth)
 {
+	if (a->u.vec == b->u.vec)
+		return true;
 	if (val_len(a) != val_len(b))
 		return false;
 	if (a->kind != VAL_MAP) {
@@ -88,7 +94,7 @@ bool val_equal(const struct val *a, const struct val *b)
 	return equal(a, b, 0);
 }
 
-bool val_compare(const struct val *a, const struct val *b, int *ret, struct err *err)
+static bool compare(const struct val *a, const struct val *b, int depth, int *ret, struct err *err)
 {
 	if (numeric(a) && numeric(b)) {
 		*ret = compare_num(a, b);
@@ -98,12 +104,14 @@ bool val_compare(const struct val *a, const struct val *b, int *ret, struct err 
 		*ret = str_cmp(a->u.s, b->u.s);
 		return true;
 	}
+	if (depth > VAL_DEPTH_MAX)
+		return err_set(err, ERR_USER, ORIGIN_NONE, "maximum recursion depth exceeded in comparison");
 	if (val_is_list(a) && a->kind == b->kind) {
 		size_t n = val_len(a) < val_len(b) ? val_len(a) : val_len(b);
 
 		for (size_t i = 0; i < n; i++) {
 			if (!val_equal(val_at(a, i), val_at(b, i)))
-				return val_compare(val_at(a, i), val_at(b, i), ret, err);
+				return compare(val_at(a, i), val_at(b, i), depth + 1, ret, err);
 		}
 		*ret = (val_len(a) > val_len(b)) - (val_len(a) < val_len(b));
 		return true;
@@ -112,6 +120,11 @@ bool val_compare(const struct val *a, const struct val *b, int *ret, struct err 
 		return err_set(err, ERR_USER, ORIGIN_NONE, "%s", val_undef_msg(a->kind == VAL_UNDEF ? a : b));
 	return err_set(err, ERR_USER, ORIGIN_NONE, "'<' not supported between instances of '%s' and '%s'",
 	               val_type_name(a), val_type_name(b));
+}
+
+bool val_compare(const struct val *a, const struct val *b, int *ret, struct err *err)
+{
+	return compare(a, b, 0, ret, err);
 }
 
 static bool list_has(const struct val *list, const struct val *v)
@@ -160,6 +173,7 @@ const char *val_type_name(const struct val *v)
 	        [VAL_UNDEF] = "Undefined", [VAL_NULL] = "NoneType", [VAL_BOOL] = "bool",
 	        [VAL_INT] = "int",         [VAL_FLOAT] = "float",   [VAL_STR] = "str",
 	        [VAL_LIST] = "list",       [VAL_TUPLE] = "tuple",   [VAL_MAP] = "dict",
+	        [VAL_BIG] = "int",
 	};
 
 	return v->kind == VAL_OBJ ? v->u.obj.cls->name : names[v->kind];
@@ -182,11 +196,19 @@ bool val_to_bool(const struct val *v)
 
 /* ---- Python's str() and repr() ---- */
 
-/* The shortest of 1..17 significant digits that reads back as D, as "d.ddde+xx". */
+/* The shortest of 1..17 significant digits that reads back as D, as "d.ddde+xx". Above a power of two floats
+ * lie further apart than below it: there the next digit may do where the nearest one does not. */
 static void shortest(double d, char *out, size_t n)
 {
 	for (int digits = 0; digits <= 16; digits++) {
 		snprintf(out, n, "%.*e", digits, d);
+		if (strtod(out, NULL) == d)
+			return;
+		char *last = strchr(out, 'e') - 1;
+
+		if (*last < '0' || *last >= '9')
+			continue;
+		++*last;
 		if (strtod(out, NULL) == d)
 			return;
 	}
@@ -250,7 +272,7 @@ static const struct range unprintable[] = {
         {0xfffe, 0xffff}, {0xe0000, 0x10ffff},
 };
 
-static bool printable(uint32_t cp)
+bool val_printable(uint32_t cp)
 {
 	if (cp < 0x20)
 		return false;
@@ -271,7 +293,7 @@ static void repr_char(uint32_t cp, char quote, struct buf *out)
 		buf_adds(out, "\\t");
 	else if (cp == '\\' || cp == (uint32_t)quote)
 		buf_printf(out, "\\%c", (char)cp);
-	else if (printable(cp))
+	else if (val_printable(cp))
 		buf_utf8(out, cp);
 	else if (cp < 0x100)
 		buf_printf(out, "\\x%02x", cp);
@@ -299,26 +321,41 @@ static void repr_str(struct str s, struct buf *out)
 	buf_addc(out, quote);
 }
 
-static void repr(const struct val *v, struct buf *out, int depth);
+/* What is being printed, from the inside out: a list within itself prints as [...]. */
+struct printing {
+	const struct printing *outer;
+	const struct val *v;
+	int depth;
+};
 
-static void repr_members(const struct val *v, struct buf *out, int depth)
+static void repr(const struct val *v, struct buf *out, const struct printing *outer);
+
+static bool within(const struct val *v, const struct printing *p)
+{
+	while (p && p->v->u.vec != v->u.vec)
+		p = p->outer;
+	return p != NULL;
+}
+
+static void repr_members(const struct val *v, struct buf *out, const struct printing *outer)
 {
 	static const char *const brackets[] = {[VAL_LIST] = "[]", [VAL_TUPLE] = "()", [VAL_MAP] = "{}"};
+	const struct printing here = {outer, v, outer ? outer->depth + 1 : 0};
 	const char *b = brackets[v->kind];
 
 	buf_addc(out, b[0]);
-	if (depth > VAL_DEPTH_MAX)
+	if (here.depth > VAL_DEPTH_MAX || within(v, outer))
 		buf_adds(out, "...");
 	else
-		VAL_EACH (i, v) {
+		for (size_t i = 0; i < val_len(v) && !out->full; i++) {
 			if (i)
 				buf_adds(out, ", ");
 			if (v->kind == VAL_MAP) {
-				repr(val_key_at(v, i), out, depth + 1);
+				repr(val_key_at(v, i), out, &here);
 				buf_adds(out, ": ");
-				repr(val_value_at(v, i), out, depth + 1);
+				repr(val_value_at(v, i), out, &here);
 			} else {
-				repr(val_at(v, i), out, depth + 1);
+				repr(val_at(v, i), out, &here);
 			}
 		}
 	if (v->kind == VAL_TUPLE && val_len(v) == 1)
@@ -326,28 +363,35 @@ static void repr_members(const struct val *v, struct buf *out, int depth)
 	buf_addc(out, b[1]);
 }
 
-static void repr(const struct val *v, struct buf *out, int depth)
+static void repr(const struct val *v, struct buf *out, const struct printing *outer)
 {
 	switch (v->kind) {
 	case VAL_UNDEF: buf_adds(out, "Undefined"); break;
 	case VAL_NULL: buf_adds(out, "None"); break;
 	case VAL_BOOL: buf_adds(out, v->u.b ? "True" : "False"); break;
 	case VAL_INT: buf_printf(out, "%lld", (long long)v->u.i); break;
+	case VAL_BIG: val_big_print(v, 10, out); break;
 	case VAL_FLOAT: val_float_repr(v->u.d, out); break;
-	case VAL_STR: repr_str(v->u.s, out); break;
+	case VAL_STR:
+		if (v->flags & VF_MARKUP)
+			buf_adds(out, "Markup(");
+		repr_str(v->u.s, out);
+		if (v->flags & VF_MARKUP)
+			buf_addc(out, ')');
+		break;
 	case VAL_OBJ:
 		if (v->u.obj.cls->repr)
 			v->u.obj.cls->repr(v->u.obj.self, out);
 		else
 			buf_printf(out, "<%s object>", v->u.obj.cls->name);
 		break;
-	default: repr_members(v, out, depth); break;
+	default: repr_members(v, out, outer); break;
 	}
 }
 
 void val_repr(const struct val *v, struct buf *out)
 {
-	repr(v, out, 0);
+	repr(v, out, NULL);
 }
 
 void val_print(const struct val *v, struct buf *out)

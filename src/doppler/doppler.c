@@ -106,7 +106,21 @@ static bool worth_repeating(const struct http_req *req)
 	if (req->fail != HTTP_FAIL_NONE)
 		return req->fail == HTTP_FAIL_CONNECT || req->fail == HTTP_FAIL_TIMEOUT ||
 		       req->fail == HTTP_FAIL_BROKEN;
-	return req->status == 429 || req->status >= 500;
+	if (http_retry_after_ms(req) > RETRY_AFTER_MAX_MS)
+		return false;
+	return req->status == 200 || req->status == 429 || req->status >= 500;
+}
+
+/* Every answer is a JSON object. A proxy on the way may put a page of its own in its place. */
+static bool is_answer(struct doppler *d, const struct http_req *req)
+{
+	struct err ignored = {0};
+	struct val *m;
+	bool ok = req->status == 200 && json_parse(d->a, buf_str(&req->answer), 0, &m, &ignored) &&
+	          val_kind(m) == VAL_MAP;
+
+	err_clear(&ignored);
+	return ok;
 }
 
 /* By status; the last row is for every other. */
@@ -121,17 +135,24 @@ static const struct {
         {404, ERR_USER, "check the names of the Doppler project and config"},
         {422, ERR_USER, "check the Doppler identity, project and config"},
         {429, ERR_REMOTE, "Doppler's rate limit is used up: run again in a minute"},
-        {0, ERR_REMOTE, "see https://www.dopplerstatus.com"},
+        {0, ERR_REMOTE, "Doppler is in trouble (https://www.dopplerstatus.com): run again later"},
 };
 
 static bool refused(struct doppler *d, const struct http_req *req, const char *what, struct err *err)
 {
+	int wait_s = http_retry_after_ms(req) / 1000;
 	size_t i = 0;
 
+	if (req->status == 200) {
+		err_set(err, ERR_REMOTE, ORIGIN_NONE, "Doppler: %s: the answer is no JSON object", what);
+		return err_hint(err, "something else answered in Doppler's place: a proxy, a login page?");
+	}
 	while (refusals[i].status && refusals[i].status != req->status)
 		i++;
 	err_set(err, refusals[i].cls, ORIGIN_NONE, "Doppler: %s: %d %s", what, req->status,
 	        complaint(d, req));
+	if (wait_s > 0)
+		return err_hint(err, "Doppler asks to wait %d s: run again then", wait_s);
 	return err_hint(err, "%s", refusals[i].hint);
 }
 
@@ -157,11 +178,19 @@ static int pause_before(const struct doppler *d, const struct http_req *req, uns
 	int asked = req->fail == HTTP_FAIL_NONE ? http_retry_after_ms(req) : -1;
 
 	if (asked >= 0)
-		return asked < RETRY_AFTER_MAX_MS ? asked : RETRY_AFTER_MAX_MS;
+		return asked;
 	return http_backoff_ms(tried, d->o->pause_ms ? d->o->pause_ms : 500, PAUSE_MAX_MS);
 }
 
-/* A 200 in *REQ, or false. WHAT names the request in errors. */
+/* "https://host" of URL. */
+static struct str server_of(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	return str_n(url, host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/?") : strlen(url));
+}
+
+/* A 200 with a JSON object in *REQ, or false. WHAT names the request in errors. */
 static bool perform(struct doppler *d, struct http_req *req, const char *what, struct err *err)
 {
 	req->total_ms = d->o->timeout_ms ? d->o->timeout_ms : 10000;
@@ -169,11 +198,14 @@ static bool perform(struct doppler *d, struct http_req *req, const char *what, s
 		struct err one = {0};
 		int wait;
 
-		if (http_perform(d->http, req, &one) && req->status == 200)
+		if (http_perform(d->http, req, &one) && is_answer(d, req))
 			return true;
 		if (one.cls == ERR_CANCELLED || !worth_repeating(req) || tried >= d->tries) {
 			if (err_is(&one)) {
 				err_move(err, &one);
+				if (err->cls == ERR_UNREACHABLE)
+					err_hint(err, "may this runner reach %.*s?",
+					         STR_FMT(server_of(req->url)));
 				return err_wrap(err, ORIGIN_NONE, "Doppler: %s", what);
 			}
 			return refused(d, req, what, err);

@@ -1,10 +1,10 @@
 #include "github/commands.h"
 #include "base/json.h"
+#include "base/secret.h"
 #include <stdio.h>
 #include <sys/random.h>
 #include <stdlib.h>
 
-#define MASK_MIN 4
 #define ANNOTATIONS_MAX 10
 #define MESSAGE_MAX 4000 /* the runner cuts at 4096 characters, in the middle of one if need be */
 
@@ -52,54 +52,57 @@ static void add_property(struct buf *b, struct str s)
 static void mask_one(struct buf *b, struct str form)
 {
 	form = str_trim(form);
-	if (form.n < MASK_MIN)
+	if (form.n < SECRET_MIN)
 		return;
 	buf_adds(b, "::add-mask::");
 	add_data(b, form);
 	buf_addc(b, '\n');
 }
 
-/* The part of base64(prefix + SECRET) that is the same whatever SHIFT bytes stand before the secret. */
-static void mask_base64(struct buf *b, struct str secret, size_t shift)
+static void mask_base64(struct buf *b, struct str secret)
 {
-	static const char zeros[2];
-	struct buf raw = {0}, text = {0};
-	size_t skip = shift ? 4 : 0, whole = (shift + secret.n) / 3 * 4;
+	struct buf text = {0};
 
-	buf_add(&raw, zeros, shift);
-	buf_addstr(&raw, secret);
-	buf_base64(&text, buf_str(&raw));
-	/* Shorter pieces would hide ordinary text. */
-	if (whole > skip && whole - skip >= 8)
-		mask_one(b, str_n(text.p + skip, whole - skip));
-	if (shift == 0)
-		mask_one(b, buf_str(&text));
-	buf_burn(&raw);
+	buf_base64(&text, secret);
+	mask_one(b, buf_str(&text));
 	buf_burn(&text);
+	for (size_t shift = 0; shift < 3; shift++) {
+		secret_base64(secret, shift, &text);
+		/* Shorter pieces would hide ordinary text. */
+		if (text.n >= 8)
+			mask_one(b, buf_str(&text));
+		buf_burn(&text);
+	}
+}
+
+/* A runner hides what it was told and nothing else: each form by itself. */
+static void mask_part(void *ctx, struct str part, enum secret_part kind)
+{
+	struct buf *out = ctx, form = {0};
+
+	mask_one(out, part);
+	json_quote(part, true, &form);
+	if (form.n - 2 != part.n)
+		mask_one(out, str_n(form.p + 1, form.n - 2));
+	buf_burn(&form);
+	if (kind == SECRET_LINE)
+		return;
+	buf_percent(&form, part);
+	if (form.n != part.n)
+		mask_one(out, buf_str(&form));
+	buf_burn(&form);
+	mask_base64(out, part);
 }
 
 void gh_mask(struct gh *gh, struct str secret)
 {
-	struct buf out = {0}, form = {0};
-	struct str rest = secret;
+	struct buf out = {0};
 
-	if (!gh->actions || str_trim(secret).n < MASK_MIN)
+	if (!gh->actions)
 		return;
-	mask_one(&out, secret);
-	while (memchr(secret.p, '\n', secret.n) && rest.p)
-		mask_one(&out, str_split(&rest, '\n'));
-	json_quote(secret, true, &form);
-	if (form.n > 2 && form.n - 2 != secret.n)
-		mask_one(&out, str_n(form.p + 1, form.n - 2));
-	buf_burn(&form);
-	form = (struct buf){0};
-	buf_percent(&form, secret);
-	if (form.n != secret.n)
-		mask_one(&out, buf_str(&form));
-	buf_burn(&form);
-	for (size_t shift = 0; shift < 3; shift++)
-		mask_base64(&out, secret, shift);
-	flush(gh, &out);
+	secret_parts(secret, mask_part, &out);
+	if (out.n)
+		flush(gh, &out);
 }
 
 /* ---- groups ---- */

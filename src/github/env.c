@@ -1,5 +1,6 @@
 #include "github/env.h"
 #include "base/json.h"
+#include "base/secret.h"
 
 /* Parts of names, between underscores or at an end. */
 static const char *const secret_words[] = {"PASSWORD",    "PASSWD", "PASS", "SECRET",  "TOKEN",  "PASSPHRASE",
@@ -14,6 +15,9 @@ bool env_names_secret(struct str name)
 		if (str_eqc(name, public_names[i]))
 			return false;
 	}
+	/* ANSIBLE_VAULT_PASSWORD_FILE and its like say where a secret is. */
+	if (str_ends(name, "_FILE") || str_ends(name, "_PATH"))
+		return false;
 	while (name.p) {
 		struct str word = str_split(&name, '_');
 
@@ -25,11 +29,27 @@ bool env_names_secret(struct str name)
 	return false;
 }
 
+bool env_holds_secret(struct str value)
+{
+	ptrdiff_t at = str_find(value, STR("://"), 0);
+	struct str authority;
+
+	if (str_starts(str_trim(value), "-----BEGIN ") && str_find(value, STR("PRIVATE KEY-----"), 0) > 0)
+		return true;
+	if (at < 0)
+		return false;
+	value = str_n(value.p + at + 3, value.n - (size_t)at - 3);
+	authority = str_split(&value, '/');
+	at = str_find(authority, STR(":"), 0);
+	return at >= 0 && str_find(authority, STR("@"), (size_t)at) > at + 1;
+}
+
 static void add(struct arena *a, struct val *map, struct str name, struct str value)
 {
 	struct val *v = val_str(a, value);
+	bool secret = value.n && (env_names_secret(name) || env_holds_secret(value));
 
-	val_sets(map, name, env_names_secret(name) && value.n ? val_mark_secret(a, v) : v);
+	val_sets(map, name, secret ? val_mark_secret(a, v) : v);
 }
 
 struct val *env_load(struct arena *a, char *const *envp)
@@ -43,6 +63,36 @@ struct val *env_load(struct arena *a, char *const *envp)
 			add(a, map, str_n(*envp, (size_t)(eq - *envp)), str_c(eq + 1));
 	}
 	return map;
+}
+
+void env_scrub(char **envp, const struct val *map)
+{
+	char **to = envp;
+
+	for (char **from = envp; *from; from++) {
+		char *eq = strchr(*from, '=');
+		struct str name = str_n(*from, eq ? (size_t)(eq - *from) : 0);
+		const struct val *v = eq ? val_gets(map, name) : NULL;
+		bool proxy = str_ends(name, "_proxy") || str_ends(name, "_PROXY");
+
+		if (!str_starts(name, "INPUT_") && (proxy || !v || !val_secret(v)))
+			*to++ = *from;
+		else
+			explicit_bzero(eq + 1, strlen(eq + 1));
+	}
+	*to = NULL;
+}
+
+static const char *const settings[] = {"0", "1", "no", "yes", "on", "off"};
+
+bool env_too_short(struct str name, struct str value)
+{
+	value = str_trim(value);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		if (str_eqc(value, settings[i]))
+			return false;
+	}
+	return value.n && value.n < SECRET_MIN && env_names_secret(name);
 }
 
 const char *env_get(const struct val *map, const char *name)

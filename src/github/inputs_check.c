@@ -1,5 +1,6 @@
 /* One check per type of input. */
 #include "github/inputs.h"
+#include <string.h>
 #include <strings.h>
 
 /* ---- one function per type: what is wrong, as the rest of "input x is '…': ", or NULL ---- */
@@ -15,6 +16,23 @@ static bool check_text(const struct input *row, struct str s, struct buf *why)
 	}
 	if (!str_is_utf8(s)) {
 		buf_adds(why, "it is not UTF-8");
+		return false;
+	}
+	return true;
+}
+
+/* As Proxmox VE and Linux call things. */
+static bool check_name(const struct input *row, struct str s, struct buf *why)
+{
+	if (!check_text(row, s, why))
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    (c && strchr("-_./", c)))
+			continue;
+		buf_adds(why, "it must be one name of letters, digits, - _ and .");
 		return false;
 	}
 	return true;
@@ -42,7 +60,7 @@ static bool check_int(const struct input *row, struct str s, struct buf *why)
 
 static bool (*const checks[])(const struct input *row, struct str s, struct buf *why) = {
         [INPUT_TEXT] = check_text, [INPUT_BOOL] = check_bool, [INPUT_INT] = check_int,
-        [INPUT_LIST] = check_text, [INPUT_JSON] = check_text,
+        [INPUT_LIST] = check_text, [INPUT_JSON] = check_text, [INPUT_NAME] = check_name,
 };
 
 void inputs_check(const struct inputs *in, struct errs *es)

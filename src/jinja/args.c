@@ -96,7 +96,8 @@ bool arg_int(const struct val *v, int64_t dflt, int64_t *ret, struct err *err)
 		return true;
 	}
 	switch (val_kind(v)) {
-	case VAL_INT: *ret = val_get_int(v); return true;
+	case VAL_INT:
+	case VAL_BIG: *ret = val_get_int(v); return true;
 	case VAL_BOOL: *ret = val_get_bool(v); return true;
 	case VAL_FLOAT:
 		if (val_get_float(v) < -9e18 || val_get_float(v) > 9e18)
@@ -146,7 +147,8 @@ static bool sort_range(struct sorter *s, size_t from, size_t to)
 		if (i < mid && j < to) {
 			bool less;
 
-			if (!py_compare(s->reverse ? CMP_GT : CMP_LT, s->k[j], s->k[i], true, &less, s->err))
+			if (!py_compare(CMP_LT, s->k[s->reverse ? i : j], s->k[s->reverse ? j : i], true,
+			                &less, s->err))
 				return false;
 			right = less;
 		}

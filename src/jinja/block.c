@@ -86,6 +86,11 @@ static struct jinja_tmpl *load(struct rt *rt, struct node *n, bool *ret_found)
 		list = val_list(rt->a);
 		val_push(list, v);
 	}
+	if (!val_len(list)) {
+		jinja_fail(rt->err, "Tried to select from an empty list of templates.");
+		rt_fail_at(rt, n);
+		return NULL;
+	}
 	VAL_EACH (i, list) {
 		struct val *name = val_at(list, i);
 
@@ -163,7 +168,10 @@ static enum flow run_block(struct rt *rt, struct block_def *d, struct val *overl
 	sub->err = rt->err;
 	sub->out = rt->out;
 	sub->block = d;
+	/* What a scoped block is given holds the top-level names, too, and comes before them. */
 	sub->overlay = overlay ? overlay : rt->overlay;
+	sub->exports = overlay ? NULL : rt->exports;
+	sub->extends = NULL; /* which silences what is outside blocks */
 	sub->frame = rt_frame(rt, NULL, d->node->unit_slots);
 	f = rt_exec_body(sub, d->node->v, d->node->n);
 	return f == FLOW_FAIL ? f : FLOW_OK;
@@ -174,7 +182,7 @@ enum flow rt_exec_block(struct rt *rt, struct node *n)
 	struct block_def *d = find_block(rt->blocks, n->s);
 	enum flow f;
 
-	if (rt->extends)
+	if (rt->extends && (n->flags & NF_TOP))
 		return FLOW_OK;
 	f = run_block(rt, d, (n->flags & NF_SCOPED) ? visible_names(rt, n) : NULL);
 	if (f == FLOW_FAIL)
@@ -204,7 +212,7 @@ static bool block_call(void *self, void *ctx, struct val *args, struct val *kwar
 		buf_free(&o.b);
 		return false;
 	}
-	*ret = rt_captured(&sub, &o, saved);
+	*ret = rt_in_markup(&sub, rt_captured(&sub, &o, saved));
 	return *ret;
 }
 
@@ -286,21 +294,6 @@ enum flow rt_exec_extends(struct rt *rt, struct node *n)
 	return rt->extends ? FLOW_OK : FLOW_FAIL;
 }
 
-/* The body up to its end; what follows {% extends %} runs for its assignments only. */
-static enum flow run_body(struct rt *rt)
-{
-	struct output *real = rt->out, none = {.b = {.max = JINJA_MAX_OUT}};
-	enum flow f = FLOW_OK;
-
-	for (size_t i = 0; i < rt->t->nbody && f == FLOW_OK; i++) {
-		rt->out = rt->extends ? &none : real;
-		f = rt_exec_body(rt, rt->t->body + i, 1);
-	}
-	rt->out = real;
-	buf_free(&none.b);
-	return f;
-}
-
 enum flow rt_run_root(struct rt *rt)
 {
 	unsigned levels = 0;
@@ -310,7 +303,7 @@ enum flow rt_run_root(struct rt *rt)
 		enum flow f;
 
 		rt_add_blocks(rt);
-		f = run_body(rt);
+		f = rt_exec_body(rt, rt->t->body, rt->t->nbody);
 		if (f != FLOW_OK || !rt->extends)
 			return f;
 		if (++levels > JINJA_MAX_NEST) {
@@ -344,11 +337,17 @@ enum flow rt_exec_include(struct rt *rt, struct node *n)
 		sub->overlay = visible_names(rt, n);
 	else
 		sub->isolated = true;
-	return rt_run_root(sub);
+	/* What is included escapes by itself or not at all. */
+	bool outer = rt->ctx->autoescape;
+	rt->ctx->autoescape = false;
+	enum flow f = rt_run_root(sub);
+	rt->ctx->autoescape = outer;
+	return f;
 }
 
 struct module {
 	struct rt *rt;
+	struct str text; /* what the template shows: the module as text */
 };
 
 static struct val *module_name(struct module *m, struct str name)
@@ -374,7 +373,33 @@ static bool module_get(void *self, void *ctx, const struct val *key, struct aren
 	return true;
 }
 
-static const struct val_class module_class = {.name = "TemplateModule", .get = module_get};
+static void module_repr(void *self, struct buf *out)
+{
+	struct module *m = self;
+
+	buf_addstr(out, m->text);
+}
+
+static const struct val_class module_class = {
+        .name = "TemplateModule", .get = module_get, .repr = module_repr};
+
+/* What the I-th name of {% from %} is when the template has none of that name. */
+static struct val *not_exported(struct rt *rt, struct node *n, size_t i)
+{
+	struct val *name = rt_eval(rt, n->a);
+	struct buf b = {0};
+	size_t line = 1;
+	char *msg;
+
+	for (size_t at = 0; at < n->off; at++)
+		line += rt->t->text.p[at] == '\n';
+	val_repr(name ? name : val_null(), &b);
+	msg = arena_printf(rt->a,
+	                   "the template %s (imported on line %zu) does not export the requested name '%.*s'",
+	                   b.p, line, STR_FMT(n->names[i]));
+	buf_free(&b);
+	return val_undef(rt->a, n->names[i], msg);
+}
 
 enum flow rt_exec_import(struct rt *rt, struct node *n)
 {
@@ -394,24 +419,20 @@ enum flow rt_exec_import(struct rt *rt, struct node *n)
 		sub->isolated = true;
 	sub->out = &none;
 	f = rt_run_root(sub);
+	m = ARENA_NEW(rt->a, struct module);
+	m->rt = sub;
+	m->text = buf_take(&none.b, rt->a);
 	buf_free(&none.b);
 	sub->out = rt->out;
 	if (f != FLOW_OK)
 		return FLOW_FAIL;
-	m = ARENA_NEW(rt->a, struct module);
-	m->rt = sub;
 	if (n->type == N_IMPORT)
 		return rt_assign(rt, n->b, val_obj(rt->a, &module_class, m)) ? FLOW_OK : FLOW_FAIL;
 	for (size_t i = 0; i < n->nnames; i++) {
 		struct val *v = module_name(m, n->names[i]);
 
 		if (!v)
-			v = val_undef(
-			        rt->a, n->names[i],
-			        arena_printf(
-			                rt->a,
-			                "the imported template does not export the requested name '%.*s'",
-			                STR_FMT(n->names[i])));
+			v = not_exported(rt, n, i);
 		if (!rt_assign(rt, n->x[i], v))
 			return FLOW_FAIL;
 	}
@@ -442,6 +463,11 @@ static bool macro_extra(struct macro *m, struct rt *sub, struct val *args, struc
 	}
 	if (n->flags & NF_KWARGS)
 		sub->frame->slot[n->slot_kwargs] = rest;
+	else if (val_get(rest, "caller"))
+		return jinja_fail(sub->err,
+		                  "macro '%.*s' was invoked with two values for the special caller argument. "
+		                  "This is most likely a bug.",
+		                  STR_FMT(n->s));
 	else if (val_len(rest))
 		return jinja_fail(sub->err, "macro '%.*s' takes no keyword argument '%.*s'", STR_FMT(n->s),
 		                  STR_FMT(val_get_str(val_key_at(rest, 0))));
@@ -497,6 +523,7 @@ static bool macro_call(void *self, void *ctx, struct val *args, struct val *kwar
 	(void)ctx;
 	*sub = *m->rt;
 	sub->err = err;
+	sub->extends = NULL;
 	sub->frame = rt_frame(sub, m->rt->frame, m->n->unit_slots);
 	if (!macro_bind(m, sub, args, kwargs))
 		return false;
@@ -505,7 +532,7 @@ static bool macro_call(void *self, void *ctx, struct val *args, struct val *kwar
 		buf_free(&o.b);
 		return false;
 	}
-	*ret = rt_captured(sub, &o, saved);
+	*ret = rt_in_markup(sub, rt_captured(sub, &o, saved));
 	return *ret;
 }
 
@@ -537,7 +564,10 @@ static void macro_repr(void *self, struct buf *out)
 {
 	struct macro *m = self;
 
-	buf_printf(out, "<Macro '%.*s'>", STR_FMT(m->n->s));
+	if (m->n->a)
+		buf_printf(out, "<Macro '%.*s'>", STR_FMT(m->n->s));
+	else
+		buf_adds(out, "<Macro anonymous>");
 }
 
 static const struct val_class macro_class = {

@@ -3,6 +3,7 @@
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
+#include <sys/resource.h>
 #include <stdio.h>
 
 bool jinja_fail(struct err *err, const char *fmt, ...)
@@ -24,15 +25,7 @@ static size_t table_of(char table)
 static void env_add(struct jinja_env *e, char table, const struct jinja_func *rows)
 {
 	for (; rows && rows->name; rows++) {
-		if (e->nrows == e->caprows) {
-			size_t cap = e->caprows ? e->caprows * 2 : 256;
-			const struct jinja_func **v = arena_array(e->a, cap, sizeof(struct jinja_func *));
-
-			if (e->nrows)
-				memcpy(v, e->rows, e->nrows * sizeof(struct jinja_func *));
-			e->rows = v;
-			e->caprows = cap;
-		}
+		e->rows = arena_grow(e->a, e->rows, e->nrows, &e->caprows, sizeof(struct jinja_func *));
 		e->rows[e->nrows] = rows;
 		val_set(e->index[table_of(table)], rows->name, val_int(e->a, (int64_t)e->nrows++));
 	}
@@ -53,11 +46,24 @@ void jinja_env_globals(struct jinja_env *e, const struct jinja_func *rows)
 	env_add(e, 'g', rows);
 }
 
+/* Three quarters of what the system gives: the rest is for what does not ask. */
+static uintptr_t stack_end(void)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0), most = (uintptr_t)64 << 20;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < most)
+		most = (uintptr_t)limit.rlim_cur;
+	most = most / 4 * 3;
+	return here > most ? here - most : 0;
+}
+
 struct jinja_env *jinja_env_new(struct arena *a, bool ansible)
 {
 	struct jinja_env *e = ARENA_NEW(a, struct jinja_env);
 
 	e->a = a;
+	e->stack_end = stack_end();
 	e->ansible = ansible;
 	for (size_t i = 0; i < 3; i++)
 		e->index[i] = val_map(a);
@@ -72,7 +78,7 @@ const struct jinja_func *jinja_env_find(const struct jinja_env *e, char table, s
 	const struct val *map = e->index[table_of(table)], *row = val_gets(map, name);
 
 	/* "ansible.builtin.x" and any other collection's x. */
-	for (size_t i = name.n; !row && table != 'g' && i > 0; i--) {
+	for (size_t i = name.n; !row && table != 'g' && e->ansible && i > 0; i--) {
 		if (name.p[i - 1] == '.') {
 			row = val_gets(map, str_n(name.p + i, name.n - i));
 			break;
@@ -126,6 +132,20 @@ static struct syntax syntax_of(const struct jinja_opts *o)
 	};
 }
 
+static bool is_bare(struct str s, const struct syntax *sx)
+{
+	if (str_ends(s, "\n"))
+		s.n--;
+	if (s.n < sx->var_start.n + sx->var_end.n || !str_starts(s, sx->var_start.p) ||
+	    !str_ends(s, sx->var_end.p))
+		return false;
+	s = str_trim(str_n(s.p + sx->var_start.n, s.n - sx->var_start.n - sx->var_end.n));
+	for (size_t i = 0; i < s.n; i++)
+		if (strchr("-+.,:;()[]{}|~*/%'\"<>=! ", s.p[i]))
+			return false;
+	return true;
+}
+
 static bool compile(struct jinja_env *e, struct arena *a, struct str text, struct origin at,
                     const struct jinja_opts *opts, bool expr, struct jinja_tmpl **ret, struct err *err)
 {
@@ -145,10 +165,10 @@ static bool compile(struct jinja_env *e, struct arena *a, struct str text, struc
 		return err_set(err, ERR_USER, at, "a template delimiter is empty");
 	if (text.n >= UINT32_MAX / 2)
 		return err_set(err, ERR_USER, at, "the template is too large");
+	t->bare = expr || is_bare(t->text, &sx);
 	for (size_t i = text.n; i > 0 && text.p[i - 1] == '\n'; i--)
 		t->trailing_newlines++;
-	if (!jinja_lex(a, t->text, &sx, at, expr, &p.toks, err))
-		return false;
+	jinja_lex(a, t->text, &sx, expr, &p.toks);
 	if (expr) {
 		t->expr = parse_expression(&p, true);
 		if (!t->expr)
@@ -274,6 +294,7 @@ bool jinja_call_row(struct jinja_ctx *ctx, struct arena *a, const struct jinja_f
 {
 	struct val *none = kwargs ? kwargs : ctx->no_kwargs, *r = NULL;
 	struct jinja_call c = {.ctx = ctx, .a = a, .args = args, .kwargs = none, .user = row->user};
+	bool html = val_len(args) && val_is_markup(val_at(args, 0));
 
 	if (!(row->flags & JINJA_ALLOW_UNDEF) && ctx->env->ansible) {
 		VAL_EACH (i, args)
@@ -283,8 +304,14 @@ bool jinja_call_row(struct jinja_ctx *ctx, struct arena *a, const struct jinja_f
 			if (val_is_undef(val_value_at(none, i)))
 				return jinja_fail(err, "%s", val_undef_msg(val_value_at(none, i)));
 	}
+	if (html && (row->flags & JINJA_ESCAPES)) {
+		c.args = markup_parts(a, args, 1);
+		c.kwargs = markup_parts(a, none, 0);
+	}
 	if (!row->fn(&c, &r, err))
 		return false;
+	if (html && (row->flags & JINJA_MARKUP))
+		r = markup_of(a, r);
 	if ((row->flags & JINJA_TEXT) && val_is_str(r) && !val_is_text(r))
 		r = val_mark_text(a, r);
 	*ret = val_taint(a, r, args, none);

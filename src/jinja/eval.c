@@ -165,7 +165,7 @@ static struct val *item_of(struct rt *rt, struct val *obj, struct val *key)
 		return val_hashable(key) ? val_getk(obj, key) : NULL;
 	if (val_kind(key) == VAL_INT && (val_is_list(obj) || val_is_str(obj)))
 		return py_index(rt->a, obj, val_get_int(key));
-	if (val_kind(key) == VAL_BOOL && val_is_list(obj))
+	if (val_kind(key) == VAL_BOOL && (val_is_list(obj) || val_is_str(obj)))
 		return py_index(rt->a, obj, val_get_bool(key));
 	return NULL;
 }
@@ -186,6 +186,7 @@ struct val *rt_getattr(struct rt *rt, struct val *obj, struct val *key, bool ite
 			return NULL;
 		if (v)
 			return val_taint_from(rt->a, v, obj);
+		v = method_of(rt, obj, key);
 		break;
 	default:
 		v = item_first ? item_of(rt, obj, key) : method_of(rt, obj, key);
@@ -195,6 +196,8 @@ struct val *rt_getattr(struct rt *rt, struct val *obj, struct val *key, bool ite
 	}
 	if (!v)
 		return missing(rt, obj, key);
+	if (val_is_markup(obj))
+		v = markup_of(rt->a, v);
 	return val_is_str(obj) ? val_taint_from(rt->a, v, obj) : v;
 }
 
@@ -219,7 +222,7 @@ static struct val *eval_item(struct rt *rt, struct node *n)
 			return obj;
 		if (!py_slice(rt->a, obj, p[0], p[1], p[2], &r, rt->err))
 			return rt_fail_at(rt, n);
-		return val_taint_from(rt->a, r, obj);
+		return val_taint_from(rt->a, val_is_markup(obj) ? markup_of(rt->a, r) : r, obj);
 	}
 	key = rt_eval(rt, n->b);
 	if (!key)
@@ -325,7 +328,13 @@ static struct val *eval_filter(struct rt *rt, struct node *n)
 	if (!v)
 		return NULL;
 	val_push(args, v);
-	return eval_args(rt, n, args, &kwargs) ? call_row(rt, n, n->fn, args, kwargs) : NULL;
+	if (!eval_args(rt, n, args, &kwargs))
+		return NULL;
+	if (n->fn)
+		return call_row(rt, n, n->fn, args, kwargs);
+	jinja_fail(rt->err, "No %s named '%.*s' found.", n->type == N_TEST ? "test" : "filter",
+	           STR_FMT(n->s));
+	return rt_fail_at(rt, n);
 }
 
 static struct val *eval_test(struct rt *rt, struct node *n)
@@ -379,15 +388,38 @@ static struct val *eval_binary(struct rt *rt, struct node *n)
 
 	if (!y)
 		return NULL;
-	if (!py_binary(rt->a, (enum tok)n->op, x, y, &r, rt->err))
+	if (!(val_is_markup(x) || val_is_markup(y) ? markup_binary : py_binary)(rt->a, (enum tok)n->op, x, y,
+	                                                                        &r, rt->err))
 		return rt_fail_at(rt, n);
 	if (val_is_str(r) || val_is_num(r))
 		r = val_taint_from(rt->a, val_taint_from(rt->a, r, x), y);
 	return r;
 }
 
+/* The operands of ~ within {% autoescape %}: one that is HTML makes all of it HTML. */
+static struct val *concat_markup(struct rt *rt, struct node *n)
+{
+	struct val *all = val_list(rt->a), *r;
+	struct buf b = {.max = JINJA_MAX_OUT};
+	bool html = false;
+
+	if (!eval_members(rt, n, all))
+		return NULL;
+	VAL_EACH (i, all)
+		html = html || val_is_markup(val_at(all, i));
+	VAL_EACH (i, all)
+		val_print(html ? markup_escape(rt->a, val_at(all, i)) : val_at(all, i), &b);
+	r = buf_val(&b, rt->a);
+	VAL_EACH (i, all)
+		r = val_taint_from(rt->a, r, val_at(all, i));
+	return html ? markup_of(rt->a, r) : r;
+}
+
 static struct val *eval_concat(struct rt *rt, struct node *n)
 {
+	/* Jinja2 joins as text where it knows only at run time whether to escape. */
+	if ((n->flags & NF_ESCAPE) && !(n->flags & NF_VOLATILE))
+		return concat_markup(rt, n);
 	struct output o = {.b = {.max = JINJA_MAX_OUT}}, *saved = rt->out;
 
 	rt->out = &o;
@@ -448,8 +480,7 @@ static struct val *eval_cond(struct rt *rt, struct node *n)
 		return rt_eval(rt, n->b);
 	if (n->c)
 		return rt_eval(rt, n->c);
-	return val_undef(rt->a, STR(INLINE_IF),
-	                 "the inline if-expression evaluated to false and no else section was defined.");
+	return n->k;
 }
 
 static struct val *eval_unary(struct rt *rt, struct node *n)
@@ -525,7 +556,7 @@ struct val *rt_eval(struct rt *rt, struct node *n)
 		return n->k;
 	if (n->type == N_NAME)
 		return eval_name(rt, n);
-	if (rt->ctx->depth >= JINJA_MAX_DEPTH) {
+	if (rt->ctx->depth >= JINJA_MAX_DEPTH || !jinja_stack_left(rt->ctx->env)) {
 		err_set(rt->err, ERR_USER, node_origin(rt, n), "maximum recursion depth exceeded");
 		return NULL;
 	}

@@ -1,4 +1,5 @@
 /* exec - statements, and the ways to start a template. */
+#include "base/log.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
@@ -35,8 +36,16 @@ struct val *rt_captured(struct rt *rt, struct output *o, struct output *saved)
 	}
 	if (o->unsafe)
 		v = val_mark_unsafe(rt->a, v);
+	/* One piece keeps its nature; joined with others it is text like any. */
+	if (o->text && o->pieces == 1)
+		v = val_mark_text(rt->a, v);
 	buf_free(&o->b);
 	return v;
+}
+
+struct val *rt_in_markup(struct rt *rt, struct val *v)
+{
+	return v && rt->ctx->autoescape ? markup_of(rt->a, v) : v;
 }
 
 static void print_int(struct buf *out, uint64_t u)
@@ -50,10 +59,33 @@ static void print_int(struct buf *out, uint64_t u)
 	buf_add(out, p, (size_t)(tmp + sizeof(tmp) - p));
 }
 
+/* What an expression made of a secret (its hash, a part of it) is as secret, and the log has to know it. */
+static void note_secrets(const struct val *v, unsigned depth)
+{
+	if (depth > 100 || !val_secret_deep(v))
+		return;
+	if (val_is_str(v)) {
+		log_secret_derived(val_get_str(v));
+	} else if (val_is_map(v)) {
+		MAP_EACH (i, v)
+			note_secrets(val_value_at(v, i), depth + 1);
+	} else if (val_is_list(v)) {
+		VAL_EACH (i, v)
+			note_secrets(val_at(v, i), depth + 1);
+	}
+}
+
+static void count_piece(struct output *o, bool text)
+{
+	o->pieces += o->pieces < 2;
+	o->text = text;
+}
+
 bool rt_print(struct rt *rt, const struct val *v)
 {
 	bool strict = rt_strict(rt);
 
+	count_piece(rt->out, val_is_str(v) && val_is_text(v));
 	if (strict) {
 		const struct val *u = val_deep_undef(v);
 
@@ -78,6 +110,7 @@ bool rt_print(struct rt *rt, const struct val *v)
 		rt->out->secret |= val_secret_deep(v);
 		rt->out->unsafe |= val_deep_unsafe(v);
 	}
+	note_secrets(v, 0);
 	if (rt->out->b.full)
 		return jinja_fail(rt->err, "the text is larger than %zu bytes", JINJA_MAX_OUT);
 	return true;
@@ -158,7 +191,7 @@ static struct val *captured_body(struct rt *rt, struct node **v, size_t n)
 			jinja_fail(rt->err, "break or continue cannot leave a block of text");
 		return NULL;
 	}
-	return rt_captured(rt, &o, saved);
+	return rt_in_markup(rt, rt_captured(rt, &o, saved));
 }
 
 /* V through a filter chain whose innermost input is left open. */
@@ -182,7 +215,11 @@ static enum flow exec_set(struct rt *rt, struct node *n)
 	if (n->type == N_SET) {
 		v = rt_eval(rt, n->b);
 	} else {
+		const struct jinja_tmpl *extends = rt->extends;
+
+		rt->extends = NULL;
 		v = captured_body(rt, n->v, n->n);
+		rt->extends = extends;
 		if (v && n->b)
 			v = through(rt, n->b, v);
 	}
@@ -267,12 +304,33 @@ static enum flow exec_call_block(struct rt *rt, struct node *n)
 	return FLOW_OK;
 }
 
+static bool escapes(const struct rt *rt, const struct node *n)
+{
+	return (n->flags & NF_ESCAPE) && (!(n->flags & NF_VOLATILE) || rt->ctx->autoescape);
+}
+
+static enum flow exec_autoescape(struct rt *rt, struct node *n)
+{
+	struct val *v = rt_eval(rt, n->a);
+	bool outer = rt->ctx->autoescape;
+	enum flow f;
+
+	if (!v)
+		return FLOW_FAIL;
+	rt->ctx->autoescape = val_truthy(v);
+	f = rt_exec_body(rt, n->v, n->n);
+	rt->ctx->autoescape = outer;
+	return f;
+}
+
 static enum flow exec_print(struct rt *rt, struct node *n)
 {
 	struct val *v = rt_eval(rt, n->a);
 
 	if (!v)
 		return FLOW_FAIL;
+	if (escapes(rt, n) && !val_is_undef(v) && !val_is_num(v))
+		v = markup_escape(rt->a, v);
 	if (!rt_print(rt, v)) {
 		rt_fail_at(rt, n->a);
 		return FLOW_FAIL;
@@ -283,8 +341,15 @@ static enum flow exec_print(struct rt *rt, struct node *n)
 static enum flow exec_node(struct rt *rt, struct node *n)
 {
 	switch (n->type) {
-	case N_DATA: buf_addstr(&rt->out->b, n->s); return FLOW_OK;
-	case N_PRINT: return exec_print(rt, n);
+	/* Text outside the blocks of a template that extends another is not shown, nor computed. */
+	case N_DATA:
+		if (rt->extends)
+			return FLOW_OK;
+		count_piece(rt->out, false);
+		buf_addstr(&rt->out->b, n->s);
+		return FLOW_OK;
+	case N_PRINT: return rt->extends ? FLOW_OK : exec_print(rt, n);
+	case N_PRINTS: return rt_exec_body(rt, n->v, n->n);
 	case N_IF: return exec_if(rt, n);
 	case N_FOR: return rt_exec_for(rt, n);
 	case N_SET:
@@ -293,7 +358,7 @@ static enum flow exec_node(struct rt *rt, struct node *n)
 	case N_CALLBLOCK: return exec_call_block(rt, n);
 	case N_FILTERBLOCK: return exec_filter_block(rt, n);
 	case N_WITH: return exec_with(rt, n);
-	case N_SCOPE: return rt_exec_body(rt, n->v, n->n);
+	case N_SCOPE: return exec_autoescape(rt, n);
 	case N_BLOCK: return rt_exec_block(rt, n);
 	case N_INCLUDE: return rt_exec_include(rt, n);
 	case N_IMPORT:
@@ -310,7 +375,7 @@ enum flow rt_exec_body(struct rt *rt, struct node **v, size_t n)
 {
 	enum flow f = FLOW_OK;
 
-	if (rt->ctx->depth >= JINJA_MAX_DEPTH) {
+	if (rt->ctx->depth >= JINJA_MAX_DEPTH || !jinja_stack_left(rt->ctx->env)) {
 		jinja_fail(rt->err, "maximum recursion depth exceeded");
 		if (n)
 			rt_fail_at(rt, v[0]);
@@ -383,10 +448,11 @@ static bool render_text(const struct jinja_tmpl *t, struct jinja_ctx *c, struct 
 }
 
 /* The newlines at the end of the template's text that rendering dropped. */
-static struct val *with_newlines(struct arena *a, unsigned want, struct val *v)
+static struct val *with_newlines(struct arena *a, const struct jinja_tmpl *t, struct val *v)
 {
 	struct str s = val_get_str(v);
-	unsigned have = 0;
+	unsigned have = 0, want = t->trailing_newlines;
+	const char *newline = t->opts.newline_sequence ? t->opts.newline_sequence : "\n";
 	struct buf b = {0};
 	struct val *r;
 
@@ -396,7 +462,7 @@ static struct val *with_newlines(struct arena *a, unsigned want, struct val *v)
 		return v;
 	buf_addstr(&b, s);
 	for (; have < want; have++)
-		buf_addc(&b, '\n');
+		buf_adds(&b, newline);
 	r = buf_val(&b, a);
 	return val_taint_from(a, r, v);
 }
@@ -407,7 +473,7 @@ bool jinja_render(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena 
 	if (!render_text(t, c, a, ret, err))
 		return false;
 	if (t->ansible)
-		*ret = with_newlines(a, t->trailing_newlines, *ret);
+		*ret = with_newlines(a, t, *ret);
 	return true;
 }
 
@@ -453,20 +519,17 @@ static struct val *evaluated(struct arena *a, struct val *v)
 	return lit;
 }
 
-static bool lists_or_maps_only(const struct val *v, unsigned depth)
+/* A variable alone in its delimiters keeps its number or null. */
+static bool keeps_type(const struct jinja_tmpl *t, const struct jinja_ctx *c, const struct node *one,
+                       const struct val *v)
 {
-	if (depth > 100 || val_kind(v) == VAL_OBJ || val_kind(v) == VAL_UNDEF)
-		return false;
-	if (val_is_map(v)) {
-		MAP_EACH (i, v)
-			if (!lists_or_maps_only(val_value_at(v, i), depth + 1))
-				return false;
-	} else if (val_is_list(v)) {
-		VAL_EACH (i, v)
-			if (!lists_or_maps_only(val_at(v, i), depth + 1))
-				return false;
-	}
-	return true;
+	return t->bare && one->type == N_NAME && (val_is_num(v) || val_is_null(v)) &&
+	       (!c->hooks.is_plain || c->hooks.is_plain(c->hooks.ctx, one->s));
+}
+
+static bool has_behaviour(const struct val *v)
+{
+	return val_kind(v) == VAL_OBJ || val_is_undef(v);
 }
 
 bool jinja_render_ansible(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
@@ -491,11 +554,12 @@ bool jinja_render_ansible(const struct jinja_tmpl *t, struct jinja_ctx *c, struc
 			return false;
 		if (val_kind(v) == VAL_OBJ && val_obj_class(v)->plain)
 			v = val_obj_class(v)->plain(val_obj_self(v), a);
+		note_secrets(v, 0);
 		/* A bare variable keeps its number or null; else only lists, dicts and bools stay what they
 		 * are. */
 		if (val_kind(v) == VAL_BOOL || val_is_map(v) || val_kind(v) == VAL_LIST ||
-		    val_kind(v) == VAL_TUPLE || (one->type == N_NAME && (val_is_num(v) || val_is_null(v)))) {
-			if (lists_or_maps_only(v, 0) && val_kind(v) != VAL_TUPLE) {
+		    val_kind(v) == VAL_TUPLE || keeps_type(t, c, one, v)) {
+			if (!val_find(v, has_behaviour, NULL) && val_kind(v) != VAL_TUPLE) {
 				*ret = v;
 				return true;
 			}
@@ -513,6 +577,6 @@ bool jinja_render_ansible(const struct jinja_tmpl *t, struct jinja_ctx *c, struc
 		return false;
 	}
 	v = evaluated(a, v);
-	*ret = val_is_str(v) ? with_newlines(a, t->trailing_newlines, v) : v;
+	*ret = val_is_str(v) ? with_newlines(a, t, v) : v;
 	return true;
 }

@@ -1,19 +1,12 @@
 /* expr - the expression half of the parser. */
 #include "jinja/jinja.h"
 #include "jinja/node.h"
+#include "jinja/run.h"
 #include <stdio.h>
 
 void nodevec_push(struct arena *a, struct nodevec *nv, struct node *n)
 {
-	if (nv->n == nv->cap) {
-		size_t cap = nv->cap ? nv->cap * 2 : 4;
-		struct node **v = arena_array(a, cap, sizeof(*v));
-
-		if (nv->n)
-			memcpy(v, nv->v, nv->n * sizeof(*v));
-		nv->v = v;
-		nv->cap = cap;
-	}
+	nv->v = arena_grow(a, nv->v, nv->n, &nv->cap, sizeof(struct node *));
 	nv->v[nv->n++] = n;
 }
 
@@ -23,6 +16,8 @@ struct node *node_new(struct parser *p, enum ntype t, uint32_t off)
 
 	n->type = (uint8_t)t;
 	n->off = off;
+	if (t == N_PRINT || t == N_CONCAT)
+		n->flags = p->escape;
 	return n;
 }
 
@@ -35,10 +30,23 @@ void *parse_fail(struct parser *p, uint32_t off, const char *fmt, ...)
 	va_start(ap, fmt);
 	msg = arena_vprintf(p->a, fmt, ap);
 	va_end(ap);
+	if (parse_is(p, T_BAD)) {
+		msg = arena_strndup(p->a, parse_cur(p)->s.p, parse_cur(p)->s.n);
+		off = parse_cur(p)->off;
+	}
 	if (at.src)
 		at.off += off;
 	err_set(p->err, ERR_USER, at, "%s", msg);
 	return NULL;
+}
+
+size_t parse_line(struct parser *p, uint32_t off)
+{
+	if (off < p->line_off)
+		p->line = p->line_off = 0;
+	for (; p->line_off < off; p->line_off++)
+		p->line += p->t->text.p[p->line_off] == '\n';
+	return p->line + 1;
 }
 
 struct token *parse_cur(struct parser *p)
@@ -140,8 +148,19 @@ static bool deeper(struct parser *p)
 	return true;
 }
 
+/* What an inline if without else gives when it is false. */
+static struct val *no_else(struct parser *p, uint32_t off)
+{
+	return val_undef(p->a, STR(INLINE_IF),
+	                 arena_printf(p->a,
+	                              "the inline if-expression on line %zu evaluated to false and no else "
+	                              "section was defined.",
+	                              parse_line(p, off)));
+}
+
 static struct node *parse_cond(struct parser *p)
 {
+	uint32_t off = parse_cur(p)->off;
 	struct node *n = parse_or(p);
 
 	while (n && parse_is_name(p, "if")) {
@@ -158,6 +177,8 @@ static struct node *parse_cond(struct parser *p)
 			p->depth--;
 			if (!c->c)
 				return NULL;
+		} else {
+			c->k = no_else(p, off);
 		}
 		n = c;
 	}
@@ -265,14 +286,33 @@ static struct node *parse_or(struct parser *p)
 	return n;
 }
 
+/* Whether N is computed when the template is compiled. */
+static bool folds(const struct node *n)
+{
+	switch (n->type) {
+	case N_CONST: return true;
+	case N_NEG:
+	case N_POS: return folds(n->a);
+	case N_BIN: return folds(n->a) && folds(n->b);
+	default: return false;
+	}
+}
+
 static struct node *parse_pow(struct parser *p)
 {
 	struct node *n = parse_unary(p, true);
 
 	while (n && parse_is(p, T_POW)) {
 		uint32_t off = parse_next(p)->off;
+		struct node *y = parse_unary(p, true), *neg = n;
+		bool outside = y && n->type == N_NEG && n->a->type == N_CONST && !folds(y);
 
-		n = node_bin(p, N_BIN, T_POW, off, n, parse_unary(p, true));
+		/* Jinja2 writes a negative constant into Python source as it is, where ** comes first. */
+		n = node_bin(p, N_BIN, T_POW, off, outside ? n->a : n, y);
+		if (outside) {
+			*neg = (struct node){.type = N_NEG, .off = neg->off, .a = n};
+			n = neg;
+		}
 	}
 	return n;
 }
@@ -451,7 +491,7 @@ struct node *parse_primary(struct parser *p)
 	switch (t->type) {
 	case T_NAME: return parse_name(p);
 	case T_STR: return parse_strings(p);
-	case T_INT: parse_next(p); return node_const(p, t->off, val_int(p->a, t->i));
+	case T_INT: parse_next(p); return node_const(p, t->off, tok_int(p->a, t, false));
 	case T_FLOAT: parse_next(p); return node_const(p, t->off, val_float(p->a, t->f));
 	case T_LPAREN:
 		parse_next(p);
@@ -586,7 +626,7 @@ static struct node *parse_dot(struct parser *p, struct node *base)
 	parse_next(p);
 	n = node_new(p, N_ITEM, base->off);
 	n->a = base;
-	n->b = node_const(p, t->off, val_int(p->a, t->i));
+	n->b = node_const(p, t->off, tok_int(p->a, t, false));
 	return n;
 }
 
@@ -608,6 +648,8 @@ static bool parse_arg(struct parser *p, struct node *n, struct nodevec *v, struc
 	if (t->type == T_NAME && parse_look(p, 1)->type == T_ASSIGN) {
 		struct str *names = arena_array(p->a, n->nnames + 1, sizeof(*names));
 
+		if (n->c)
+			return parse_fail(p, t->off, "invalid syntax for function call expression");
 		if (n->nnames)
 			memcpy(names, n->names, n->nnames * sizeof(*names));
 		names[n->nnames++] = t->s;
@@ -696,24 +738,6 @@ static bool parse_dotted(struct parser *p, struct str *ret)
 	return true;
 }
 
-/* The row of N's filter or test; unknown ones are an error here, before anything runs. */
-static bool bind_func(struct parser *p, struct node *n, char table)
-{
-	const char *what = table == 'f' ? "filter" : "test", *near;
-	struct origin at = p->t->at;
-
-	n->fn = jinja_env_find(p->env, table, n->s);
-	if (n->fn)
-		return true;
-	near = jinja_env_near(p->env, table, n->s);
-	if (at.src)
-		at.off += n->off;
-	err_set(p->err, ERR_USER, at, "No %s named '%.*s'.", what, STR_FMT(n->s));
-	if (near)
-		err_hint(p->err, "did you mean '%s'?", near);
-	return false;
-}
-
 static struct node *parse_filter(struct parser *p, struct node *base)
 {
 	struct node *n = node_new(p, N_FILTER, parse_cur(p)->off);
@@ -723,7 +747,8 @@ static struct node *parse_filter(struct parser *p, struct node *base)
 		return NULL;
 	if (parse_is(p, T_LPAREN) && !parse_args(p, n))
 		return NULL;
-	return bind_func(p, n, 'f') ? n : NULL;
+	n->fn = jinja_env_find(p->env, 'f', n->s);
+	return n;
 }
 
 static struct node *parse_test(struct parser *p, struct node *base)
@@ -760,7 +785,8 @@ static struct node *parse_test(struct parser *p, struct node *base)
 		n->v = v.v;
 		n->n = v.n;
 	}
-	return bind_func(p, n, 't') ? n : NULL;
+	n->fn = jinja_env_find(p->env, 't', n->s);
+	return n;
 }
 
 struct node *parse_filters(struct parser *p, struct node *n, bool start_inline)

@@ -28,7 +28,7 @@ static bool no_undef(const struct val *v, struct err *err)
 static bool f_to_json(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	bool nice = *(const char *)c->user == 'n';
-	struct val *v[8];
+	struct val *v[11];
 	struct json_style st = {.indent = -1, .ascii = true};
 	struct buf b = {.max = JINJA_MAX_OUT};
 	int64_t indent;
@@ -36,7 +36,7 @@ static bool f_to_json(struct jinja_call *c, struct val **ret, struct err *err)
 	/* Of json.dumps' other arguments these make no difference to the values there are here. */
 	if (!jinja_args(c, nice ? "to_nice_json" : "to_json",
 	                "a indent= sort_keys= ensure_ascii= separators= vault_to_text= preprocess_unsafe= "
-	                "default=",
+	                "default= skipkeys= allow_nan= check_circular=",
 	                v, err) ||
 	    !no_undef(v[0], err) || !arg_int(v[1], nice ? 4 : -1, &indent, err))
 		return false;
@@ -57,12 +57,12 @@ static bool f_from_json(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!jinja_args(c, "from_json", "s profile=", v, err))
 		return false;
-	if (val_is_map(v[0]) || val_is_list(v[0]))
+	if (!val_is_str(v[0]) && !val_is_undef(v[0]))
 		return jinja_fail(err, "the JSON object must be str, bytes or bytearray, not %s",
 		                  val_type_name(v[0]));
 	if (!arg_text(c, v[0], &s, err))
 		return false;
-	if (json_parse(c->a, s, 0, ret, &why))
+	if (json_parse_last(c->a, s, ret, &why))
 		return true;
 	jinja_fail(err, "from_json: %s", err_msg(&why));
 	err_clear(&why);
@@ -145,8 +145,11 @@ static bool f_comment(struct jinja_call *c, struct val **ret, struct err *err)
 	if (!jinja_args(c, "comment",
 	                "text style= newline= beginning= prefix= prefix_count= decoration= postfix= "
 	                "postfix_count= end=",
-	                v, err) ||
-	    !arg_text(c, v[0], &text, err) || !arg_str(c, v[1], STR("plain"), &name, err))
+	                v, err))
+		return false;
+	if (!val_is_str(v[0]) && !val_is_undef(v[0]))
+		return jinja_fail(err, "'%s' object has no attribute 'replace'", val_type_name(v[0]));
+	if (!arg_text(c, v[0], &text, err) || !arg_str(c, v[1], STR("plain"), &name, err))
 		return false;
 	for (size_t i = 0; i < sizeof(styles) / sizeof(*styles); i++)
 		if (str_eqc(name, styles[i].name))
@@ -185,15 +188,168 @@ static bool f_comment(struct jinja_call *c, struct val **ret, struct err *err)
 
 /* ---- encodings and digests */
 
+enum encoding { ENC_UTF8, ENC_ASCII, ENC_LATIN1, ENC_UTF16, ENC_UTF16LE, ENC_UTF16BE };
+
+/* Of Python's names for them, those that are written. */
+static bool encoding_arg(struct jinja_call *c, const struct val *v, enum encoding *ret, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum encoding is;
+	} names[] = {
+	        {"utf8", ENC_UTF8},       {"u8", ENC_UTF8},       {"ascii", ENC_ASCII},
+	        {"usascii", ENC_ASCII},   {"latin1", ENC_LATIN1}, {"iso88591", ENC_LATIN1},
+	        {"l1", ENC_LATIN1},       {"utf16", ENC_UTF16},   {"utf16le", ENC_UTF16LE},
+	        {"utf16be", ENC_UTF16BE},
+	};
+	struct str s;
+	char plain[16];
+	size_t n = 0;
+
+	if (!arg_str(c, v, STR("utf-8"), &s, err))
+		return false;
+	for (size_t i = 0; i < s.n && n < sizeof(plain) - 1; i++)
+		if (s.p[i] != '-' && s.p[i] != '_' && s.p[i] != ' ')
+			plain[n++] = (char)(s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] | 32 : s.p[i]);
+	plain[n] = 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		*ret = names[i].is;
+		if (!strcmp(plain, names[i].name))
+			return true;
+	}
+	return jinja_fail(err, "unknown encoding: %.*s", STR_FMT(s));
+}
+
+static void add_unit(struct buf *b, enum encoding e, unsigned unit)
+{
+	bool big = e == ENC_UTF16BE;
+
+	buf_addc(b, (char)(big ? unit >> 8 : unit & 255));
+	buf_addc(b, (char)(big ? unit & 255 : unit >> 8));
+}
+
+static bool encode(struct str s, enum encoding e, struct buf *b, struct err *err)
+{
+	uint32_t most = e == ENC_ASCII ? 0x7f : e == ENC_LATIN1 ? 0xff : 0x10ffff, cp;
+
+	if (e == ENC_UTF8) {
+		buf_addstr(b, s);
+		return true;
+	}
+	if (e == ENC_UTF16)
+		add_unit(b, e, 0xfeff);
+	for (size_t n; s.n; s = str_n(s.p + n, s.n - n)) {
+		n = str_utf8(s, &cp);
+		if (cp > most)
+			return jinja_fail(err,
+			                  "'%s' codec can't encode character '\\x%02x': ordinal not in "
+			                  "range(%u)",
+			                  e == ENC_ASCII ? "ascii" : "latin-1", cp, most + 1);
+		if (e == ENC_ASCII || e == ENC_LATIN1) {
+			buf_addc(b, (char)cp);
+		} else if (cp > 0xffff) {
+			add_unit(b, e, 0xd800 + ((cp - 0x10000) >> 10));
+			add_unit(b, e, 0xdc00 + ((cp - 0x10000) & 0x3ff));
+		} else {
+			add_unit(b, e, cp);
+		}
+	}
+	return true;
+}
+
+static unsigned unit_at(struct str s, size_t i, enum encoding e)
+{
+	unsigned x = (unsigned char)s.p[i], y = (unsigned char)s.p[i + 1];
+
+	return e == ENC_UTF16BE ? x << 8 | y : y << 8 | x;
+}
+
+static bool decode_utf16(struct str s, enum encoding e, struct buf *b, struct err *err)
+{
+	size_t i = 0;
+
+	if (e == ENC_UTF16 && s.n > 1 && (unit_at(s, 0, e) == 0xfeff || unit_at(s, 0, e) == 0xfffe)) {
+		e = unit_at(s, 0, e) == 0xfeff ? ENC_UTF16LE : ENC_UTF16BE;
+		i = 2;
+	}
+	for (; i + 1 < s.n; i += 2) {
+		uint32_t u = unit_at(s, i, e), low = i + 3 < s.n ? unit_at(s, i + 2, e) : 0;
+
+		if (u >= 0xd800 && u < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+			u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
+			i += 2;
+		} else if (u >= 0xd800 && u < 0xe000) {
+			return jinja_fail(err, "'utf-16' codec can't decode bytes: illegal UTF-16 surrogate");
+		}
+		buf_utf8(b, u);
+	}
+	return i == s.n || jinja_fail(err,
+	                              "'utf-16' codec can't decode byte 0x%02x in position %zu: "
+	                              "truncated data",
+	                              (unsigned)(unsigned char)s.p[i], i);
+}
+
+static bool decode(struct str s, enum encoding e, struct buf *b, struct err *err)
+{
+	if (e >= ENC_UTF16)
+		return decode_utf16(s, e, b, err);
+	if (e != ENC_LATIN1) {
+		buf_addstr(b, s);
+		return true;
+	}
+	for (size_t i = 0; i < s.n; i++)
+		buf_utf8(b, (unsigned char)s.p[i]);
+	return true;
+}
+
+/* As Python reads base64: what does not belong is passed over, and what follows the padding is not read. */
+static bool unbase64(struct str s, bool urlsafe, struct buf *out, struct err *err)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned quad = 0, pads = 0, left = 0;
+	size_t data = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char ch = s.p[i] == '-' && urlsafe ? '+' : s.p[i] == '_' && urlsafe ? '/' : s.p[i];
+		const char *at = ch ? strchr(digits, ch) : NULL;
+		unsigned d = at ? (unsigned)(at - digits) : 0;
+
+		if (ch == '=' && quad >= 2 && quad + ++pads >= 4)
+			return true;
+		if (!at)
+			continue;
+		pads = 0;
+		data++;
+		if (quad)
+			buf_addc(out, (char)(left << 2 * quad | d >> (6 - 2 * quad)));
+		left = d & (0xffu >> 2 * (quad + 1));
+		quad = (quad + 1) % 4;
+	}
+	if (quad == 1)
+		return jinja_fail(err,
+		                  "Invalid base64-encoded string: number of data characters (%zu) "
+		                  "cannot be 1 more than a multiple of 4",
+		                  data);
+	return quad == 0 || jinja_fail(err, "Incorrect padding");
+}
+
 static bool f_b64encode(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[3];
 	struct str s;
-	struct buf b = {.max = JINJA_MAX_OUT};
+	struct buf raw = {.max = JINJA_MAX_OUT}, b = {.max = JINJA_MAX_OUT};
+	enum encoding e;
+	bool ok;
 
-	if (!jinja_args(c, "b64encode", "string encoding= urlsafe=", v, err) || !arg_text(c, v[0], &s, err))
+	if (!jinja_args(c, "b64encode", "string encoding= urlsafe=", v, err) || !arg_text(c, v[0], &s, err) ||
+	    !encoding_arg(c, v[1], &e, err))
 		return false;
-	buf_base64(&b, s);
+	ok = encode(s, e, &raw, err);
+	if (ok)
+		buf_base64(&b, buf_str(&raw));
+	buf_free(&raw);
+	if (!ok)
+		return false;
 	for (size_t i = 0; arg_bool(v[2], false) && i < b.n; i++)
 		b.p[i] = b.p[i] == '+' ? '-' : b.p[i] == '/' ? '_' : b.p[i];
 	return ret_buf(c, &b, ret, err);
@@ -203,21 +359,19 @@ static bool f_b64decode(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[3];
 	struct str s;
-	struct buf in = {.max = JINJA_MAX_OUT}, b = {.max = JINJA_MAX_OUT};
+	struct buf raw = {.max = JINJA_MAX_OUT}, b = {.max = JINJA_MAX_OUT};
+	enum encoding e;
 	bool ok;
 
-	if (!jinja_args(c, "b64decode", "string encoding= urlsafe=", v, err) || !arg_text(c, v[0], &s, err))
+	if (!jinja_args(c, "b64decode", "string encoding= urlsafe=", v, err) || !arg_text(c, v[0], &s, err) ||
+	    !encoding_arg(c, v[1], &e, err))
 		return false;
-	buf_addstr(&in, s);
-	for (size_t i = 0; arg_bool(v[2], false) && i < in.n; i++)
-		in.p[i] = in.p[i] == '-' ? '+' : in.p[i] == '_' ? '/' : in.p[i];
-	ok = buf_unbase64(&b, buf_str(&in));
-	buf_free(&in);
-	if (!ok) {
-		buf_free(&b);
-		return jinja_fail(err, "b64decode: the text is not base64");
-	}
-	return ret_buf(c, &b, ret, err);
+	ok = unbase64(s, arg_bool(v[2], false), &raw, err) && decode(buf_str(&raw), e, &b, err);
+	buf_free(&raw);
+	if (ok)
+		return ret_buf(c, &b, ret, err);
+	buf_free(&b);
+	return false;
 }
 
 static bool digest(struct jinja_call *c, struct str algorithm, struct str data, struct val **ret,
@@ -261,6 +415,10 @@ static bool parse_uuid(struct str s, unsigned char out[16])
 {
 	size_t n = 0;
 
+	if (str_starts(s, "urn:"))
+		s = str_n(s.p + 4, s.n - 4);
+	if (str_starts(s, "uuid:"))
+		s = str_n(s.p + 5, s.n - 5);
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned d;
 
@@ -374,13 +532,21 @@ static bool f_urlsplit(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[2], *m = val_map(c->a);
 	struct str s, query;
+	struct buf clean = {0};
 	struct url u;
 	int64_t port = 0;
 
 	if (!jinja_args(c, "urlsplit", "value query=", v, err) || !arg_text(c, v[0], &s, err) ||
 	    !arg_str(c, v[1], STR(""), &query, err))
 		return false;
-	u = parse_url(s);
+	/* Blanks and controls before it, and line ends and tabs within, are no part of a URL. */
+	while (s.n && (unsigned char)*s.p <= ' ')
+		s = str_n(s.p + 1, s.n - 1);
+	for (size_t i = 0; i < s.n; i++)
+		if (!memchr("\t\r\n", s.p[i], 3))
+			buf_addc(&clean, s.p[i]);
+	u = parse_url(buf_take(&clean, c->a));
+	buf_free(&clean);
 	if (u.has_port && !str_int(u.port, &port))
 		return jinja_fail(err, "urlsplit: the port '%.*s' is no number", STR_FMT(u.port));
 	val_set(m, "fragment", val_str(c->a, u.fragment));

@@ -98,8 +98,12 @@ static struct val *lists_merged(struct arena *a, struct val *low, struct val *hi
 static struct val *maps_merged(struct arena *a, struct val *low, struct val *high, bool recursive,
                                enum list_merge how, unsigned depth)
 {
-	struct val *r = val_shallow(a, low);
+	struct val *r;
 
+	/* Equal maps stay as they are, also where their lists would be appended. */
+	if (!val_len(low) || val_equal(low, high))
+		return high;
+	r = val_shallow(a, low);
 	MAP_EACH (i, high) {
 		struct val *k = val_key_at(high, i), *y = val_value_at(high, i), *x = val_getk(r, k);
 
@@ -125,14 +129,33 @@ static bool combine_opts(struct jinja_call *c, bool *recursive, enum list_merge 
 	if (known != val_len(c->kwargs))
 		return jinja_fail(err, "'recursive' and 'list_merge' are the only valid keyword arguments");
 	*recursive = arg_bool(val_get(c->kwargs, "recursive"), false);
-	if (!arg_str(c, val_get(c->kwargs, "list_merge"), STR("replace"), &s, err))
+	if (!val_get(c->kwargs, "list_merge"))
+		s = STR("replace");
+	else if (!arg_text(c, val_get(c->kwargs, "list_merge"), &s, err))
 		return false;
-	for (*how = 0; *how < LM_N; (*how)++)
-		if (str_eqc(s, names[*how]))
-			return true;
-	return jinja_fail(err, "merge_hash: 'list_merge' argument can only be equal to 'replace', 'keep', "
-	                       "'append', 'prepend', "
-	                       "'append_rp' or 'prepend_rp'");
+	for (*how = 0; *how < LM_N && !str_eqc(s, names[*how]);)
+		(*how)++;
+	return true;
+}
+
+static bool is_null_word(const struct val *v)
+{
+	return val_is_null(v) ||
+	       (val_is_str(v) && (str_eqc(val_get_str(v), "None") || str_eqc(val_get_str(v), "null")));
+}
+
+static void flatten_into(struct val *list, int64_t levels, bool skip, struct val *out)
+{
+	VAL_EACH (i, list) {
+		struct val *x = val_at(list, i);
+
+		if (skip && is_null_word(x))
+			continue;
+		if (val_is_list(x) && levels > 0)
+			flatten_into(x, levels - 1, skip, out);
+		else
+			val_push(out, x);
+	}
 }
 
 static bool f_combine(struct jinja_call *c, struct val **ret, struct err *err)
@@ -143,32 +166,28 @@ static bool f_combine(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!combine_opts(c, &recursive, &how, err))
 		return false;
-	VAL_EACH (i, c->args) {
-		struct val *v = val_at(c->args, i);
-
-		if (!val_is_list(v))
-			val_push(maps, v);
-		else
-			VAL_EACH (j, v)
-				val_push(maps, val_at(v, j));
-	}
-	*ret = val_len(maps) ? val_at(maps, 0) : val_map(c->a);
-	VAL_EACH (i, maps) {
+	flatten_into(c->args, 1, true, maps);
+	*ret = NULL;
+	/* From the last to the first: that is how Ansible comes by the order of the keys. */
+	for (size_t i = val_len(maps); i-- > 0;) {
 		struct val *m = val_at(maps, i);
 		const struct val *u = val_deep_undef(m);
 
 		if (u)
 			return jinja_fail(err, "%s", val_undef_msg(u));
-		if (val_is_null(m)) /* "combine(none)" adds nothing */
-			m = val_map(c->a);
 		if (val_kind(m) == VAL_OBJ && val_obj_class(m)->plain)
 			m = val_obj_class(m)->plain(val_obj_self(m), c->a);
-		if (!val_is_map(m))
+		if (*ret && (!val_is_map(m) || !val_is_map(*ret)))
 			return jinja_fail(
-			        err, "failed to combine variables, expected dicts but got a '%s' and a '%s'",
-			        val_type_name(*ret), val_type_name(m));
-		*ret = i ? maps_merged(c->a, *ret, m, recursive, how, 0) : m;
+			        err, "failed to combine variables, expected dicts but got a '%s' and a '%s':",
+			        val_type_name(m), val_type_name(*ret));
+		if (*ret && how == LM_N)
+			return jinja_fail(err,
+			                  "merge_hash: 'list_merge' argument can only be equal to 'replace', "
+			                  "'keep', 'append', 'prepend', 'append_rp' or 'prepend_rp'");
+		*ret = *ret ? maps_merged(c->a, m, *ret, recursive, how, 0) : m;
 	}
+	*ret = *ret ? *ret : val_map(c->a);
 	return true;
 }
 
@@ -177,22 +196,24 @@ static bool f_combine(struct jinja_call *c, struct val **ret, struct err *err)
 static bool f_dict2items(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[3];
-	struct str kn, vn;
 
-	if (!jinja_args(c, "dict2items", "mydict key_name= value_name=", v, err) ||
-	    !arg_str(c, v[1], STR("key"), &kn, err) || !arg_str(c, v[2], STR("value"), &vn, err))
+	if (!jinja_args(c, "dict2items", "mydict key_name= value_name=", v, err))
 		return false;
+	v[1] = v[1] ? v[1] : val_strz(c->a, "key");
+	v[2] = v[2] ? v[2] : val_strz(c->a, "value");
 	if (val_kind(v[0]) == VAL_OBJ && val_obj_class(v[0])->plain)
 		v[0] = val_obj_class(v[0])->plain(val_obj_self(v[0]), c->a);
 	if (!val_is_map(v[0]))
 		return jinja_fail(err, "dict2items requires a dictionary, got %s instead.",
 		                  val_type_name(v[0]));
+	if (!val_hashable(v[1]) || !val_hashable(v[2]))
+		return jinja_fail(err, "unhashable type: '%s'", val_type_name(v[val_hashable(v[1]) ? 2 : 1]));
 	*ret = val_list(c->a);
 	MAP_EACH (i, v[0]) {
 		struct val *m = val_map(c->a);
 
-		val_sets(m, kn, val_key_at(v[0], i));
-		val_sets(m, vn, val_value_at(v[0], i));
+		val_setk(m, v[1], val_key_at(v[0], i));
+		val_setk(m, v[2], val_value_at(v[0], i));
 		val_push(*ret, m);
 	}
 	return true;
@@ -226,26 +247,6 @@ static bool f_items2dict(struct jinja_call *c, struct val **ret, struct err *err
 		val_setk(*ret, val_gets(m, kn), val_gets(m, vn));
 	}
 	return true;
-}
-
-static bool is_null_word(const struct val *v)
-{
-	return val_is_null(v) ||
-	       (val_is_str(v) && (str_eqc(val_get_str(v), "None") || str_eqc(val_get_str(v), "null")));
-}
-
-static void flatten_into(struct val *list, int64_t levels, bool skip, struct val *out)
-{
-	VAL_EACH (i, list) {
-		struct val *x = val_at(list, i);
-
-		if (skip && is_null_word(x))
-			continue;
-		if (val_is_list(x) && levels > 0)
-			flatten_into(x, levels - 1, skip, out);
-		else
-			val_push(out, x);
-	}
 }
 
 static bool f_flatten(struct jinja_call *c, struct val **ret, struct err *err)

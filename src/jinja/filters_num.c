@@ -1,8 +1,10 @@
 /* filters_num - Ansible's filters over numbers and sizes; random choice with Python's generator. */
+#include "base/val_big.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
 #include "jinja/hash.h"
+#include "jinja/random.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,8 @@ static bool f_log(struct jinja_call *c, struct val **ret, struct err *err)
 		return false;
 	if (x <= 0 || (v[1] && base <= 0))
 		return jinja_fail(err, "math domain error");
+	if (v[1] && base == 1)
+		return jinja_fail(err, "float division by zero");
 	*ret = val_float(c->a, !v[1] ? log(x) : base == 10 ? log10(x) : log(x) / log(base));
 	return true;
 }
@@ -56,9 +60,12 @@ static bool f_root(struct jinja_call *c, struct val **ret, struct err *err)
 	if (!jinja_args(c, "root", "x base=", v, err) || !need_number(v[0], "root", &x, err) ||
 	    (v[1] && !need_number(v[1], "root", &base, err)))
 		return false;
-	if (x < 0 || base == 0)
+	if (base == 0)
+		return jinja_fail(err, "float division by zero");
+	x = base < 0 && x == 0 ? NAN : base == 2 ? sqrt(x) : pow(x, 1.0 / base);
+	if (isnan(x))
 		return jinja_fail(err, "root() can only be used on numbers: math domain error");
-	*ret = val_float(c->a, base == 2 ? sqrt(x) : pow(x, 1.0 / base));
+	*ret = val_float(c->a, x);
 	return true;
 }
 
@@ -89,18 +96,14 @@ static bool f_human_readable(struct jinja_call *c, struct val **ret, struct err 
 	if (!jinja_args(c, "human_readable", "size isbits= unit=", v, err) ||
 	    !arg_str(c, v[2] && val_is_null(v[2]) ? NULL : v[2], STR(""), &unit, err))
 		return false;
-	if (val_is_str(v[0])) {
-		int64_t i;
-
-		if (!str_int(str_trim(val_get_str(v[0])), &i))
-			return jinja_fail(err, "human_readable() can't interpret the following string: %s",
-			                  val_get_strz(v[0]));
-		size = (double)i;
-	} else if (!need_number(v[0], "human_readable", &size, err)) {
-		return false;
-	}
+	if (!val_is_num(v[0]) && val_kind(v[0]) != VAL_BOOL)
+		return jinja_fail(err,
+		                  "human_readable() failed on bad input: '>=' not supported between "
+		                  "instances of '%s' and 'int'",
+		                  val_type_name(v[0]));
+	size = val_get_float(v[0]);
 	bits = arg_bool(v[1], false);
-	while (*u != 'B' && (unit.n ? upper(unit.p[0]) != *u : size < unit_factor(*u)))
+	while (*u != 'B' && (unit.n ? unit.n > 1 || upper(unit.p[0]) != *u : size < unit_factor(*u)))
 		u++;
 	if (*u == 'B')
 		*ret = val_strf(c->a, "%.2f %s", size, bits ? "bits" : "Bytes");
@@ -115,6 +118,12 @@ static bool has_word(struct str s, const char *word)
 		if (!strncasecmp(s.p + i, word, strlen(word)))
 			return true;
 	return false;
+}
+
+static bool whole_bytes(struct jinja_call *c, double num, struct val **ret, struct err *err)
+{
+	*ret = isfinite(num) ? val_big_trunc(c->a, nearbyint(num)) : NULL;
+	return *ret || jinja_fail(err, "cannot convert float infinity to integer");
 }
 
 static bool f_human_to_bytes(struct jinja_call *c, struct val **ret, struct err *err)
@@ -146,10 +155,8 @@ static bool f_human_to_bytes(struct jinja_call *c, struct val **ret, struct err 
 		i++;
 	if (i > from)
 		unit = str_n(rest.p + from, i - from);
-	if (!unit.n) {
-		*ret = val_int(c->a, (int64_t)nearbyint(num));
-		return true;
-	}
+	if (!unit.n)
+		return whole_bytes(c, num, ret, err);
 	key = upper(unit.p[0]);
 	if (unit_factor(key) == 0)
 		return jinja_fail(err,
@@ -163,10 +170,7 @@ static bool f_human_to_bytes(struct jinja_call *c, struct val **ret, struct err 
 		                  "(expect %c%c or %c)",
 		                  STR_FMT(s), key, bits ? 'b' : 'B', key);
 	num *= unit_factor(key);
-	if (num >= 9.2e18)
-		return jinja_fail(err, "human_to_bytes(): %.*s does not fit 64 bits", STR_FMT(s));
-	*ret = val_int(c->a, (int64_t)nearbyint(num));
-	return true;
+	return whole_bytes(c, num, ret, err);
 }
 
 /* ---- random: MT19937 seeded as Python's random.Random is, so that a seed gives the same choice */
@@ -246,7 +250,7 @@ static bool mt_below(struct mt *m, uint64_t n, uint64_t *ret, struct err *err)
 }
 
 /* The seed as Random() takes it: a number's magnitude, or a text's bytes followed by their SHA-512. */
-static bool mt_init(struct jinja_call *c, struct mt *m, const struct val *seed, struct err *err)
+static bool mt_init(struct arena *a, struct mt *m, const struct val *seed, struct err *err)
 {
 	unsigned char sum[HASH_MAX];
 	struct str s;
@@ -274,7 +278,7 @@ static bool mt_init(struct jinja_call *c, struct mt *m, const struct val *seed, 
 	buf_addstr(&b, s);
 	buf_add(&b, sum, sizeof(sum));
 	n = (b.n + 3) / 4;
-	key = arena_array(c->a, n, sizeof(*key));
+	key = arena_array(a, n, sizeof(*key));
 	/* One big-endian number, cut into words from its low end; leading zero words do not count. */
 	for (size_t i = 0; i < b.n; i++)
 		key[i / 4] |= (uint32_t)(unsigned char)b.p[b.n - 1 - i] << (8 * (i % 4));
@@ -282,6 +286,31 @@ static bool mt_init(struct jinja_call *c, struct mt *m, const struct val *seed, 
 	while (n > 1 && !key[n - 1])
 		n--;
 	mt_seed(m, key, n);
+	return true;
+}
+
+bool random_below(struct arena *a, const struct val *seed, uint64_t n, uint64_t *ret, struct err *err)
+{
+	struct mt m;
+
+	return mt_init(a, &m, seed, err) && mt_below(&m, n, ret, err);
+}
+
+bool random_chars(struct arena *a, const struct val *seed, struct str chars, size_t n, struct buf *out,
+                  struct err *err)
+{
+	struct mt m;
+	uint64_t at;
+
+	if (!chars.n)
+		return jinja_fail(err, "there is no character to choose");
+	if (!mt_init(a, &m, seed, err))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!mt_below(&m, chars.n, &at, err))
+			return false;
+		buf_addc(out, chars.p[at]);
+	}
 	return true;
 }
 
@@ -311,11 +340,11 @@ static bool f_random(struct jinja_call *c, struct val **ret, struct err *err)
 	struct mt m;
 	uint64_t at;
 
-	if (!jinja_args(c, "random", "end start= step= seed=", v, err) || !mt_init(c, &m, v[3], err))
+	if (!jinja_args(c, "random", "end start= step= seed=", v, err) || !mt_init(c->a, &m, v[3], err))
 		return false;
 	if (val_kind(v[0]) == VAL_INT)
 		return random_range(c, &m, v, ret, err);
-	if (v[1] || v[2])
+	if ((v[1] && val_truthy(v[1])) || (v[2] && val_truthy(v[2])))
 		return jinja_fail(err, "start and step can only be used with integer values");
 	if (!val_is_list(v[0]) && !val_is_str(v[0]) && val_kind(v[0]) != VAL_OBJ)
 		return jinja_fail(err, "random can only be used on sequences and integers");
@@ -339,15 +368,16 @@ static bool f_shuffle(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!jinja_args(c, "shuffle", "mylist seed=", v, err))
 		return false;
-	if (!val_is_list(v[0])) {
+	if (!val_is_list(v[0]) && !val_is_str(v[0]) && !val_is_map(v[0])) {
 		*ret = v[0];
 		return true;
 	}
-	if (!mt_init(c, &m, v[1] && val_truthy(v[1]) ? v[1] : NULL, err))
+	if (!mt_init(c->a, &m, v[1] && val_truthy(v[1]) ? v[1] : NULL, err))
 		return false;
-	list = val_list(c->a);
-	VAL_EACH (i, v[0])
-		val_push(list, val_at(v[0], i));
+	list = arg_iter(c, v[0], err);
+	if (!list)
+		return false;
+	list = val_shallow(c->a, list);
 	for (size_t i = val_len(list); i-- > 1;) {
 		struct val *x = val_at(list, i);
 		uint64_t j;

@@ -7,11 +7,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static bool path_text(struct jinja_call *c, const struct val *v, struct str *ret, struct err *err)
+{
+	if (!val_is_str(v) && !val_is_undef(v))
+		return jinja_fail(err, "expected str, bytes or os.PathLike object, not %s", val_type_name(v));
+	return arg_text(c, v, ret, err);
+}
+
 static bool path_arg(struct jinja_call *c, const char *name, struct str *ret, struct err *err)
 {
 	struct val *v[1];
 
-	return jinja_args(c, name, "path", v, err) && arg_text(c, v[0], ret, err);
+	return jinja_args(c, name, "path", v, err) && path_text(c, v[0], ret, err);
 }
 
 static bool ret_str(struct jinja_call *c, struct str s, struct val **ret)
@@ -42,6 +49,31 @@ static struct str dir_of(struct str s, const char *seps)
 	return str_n(s.p, n);
 }
 
+/* How much of a Windows path is its drive: "C:", "\\\\server\\share" or "\\\\?\\UNC\\server\\share". */
+static size_t drive_len(struct str s)
+{
+	static const char unc[] = "\\\\?\\UNC\\";
+	size_t same = 0, end, from = 2;
+
+	if (s.n < 2)
+		return 0;
+	if (!strchr("\\/", s.p[0]) || !strchr("\\/", s.p[1]))
+		return s.p[1] == ':' ? 2 : 0;
+	while (same < s.n && same < sizeof(unc) - 1 &&
+	       (s.p[same] == '/' ? '\\' : s.p[same] & ~(s.p[same] >= 'a' ? 32 : 0)) == unc[same])
+		same++;
+	if (same == sizeof(unc) - 1)
+		from = same;
+	for (int part = 0; part < 2; part++) {
+		for (end = from; end < s.n && !strchr("\\/", s.p[end]); end++)
+			;
+		if (end == s.n)
+			return s.n;
+		from = end + 1;
+	}
+	return end;
+}
+
 static bool f_basename(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	const char *seps = c->user;
@@ -49,10 +81,9 @@ static bool f_basename(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!path_arg(c, "basename", &s, err))
 		return false;
-	size_t at = base_at(s, seps);
+	size_t drive = seps[1] ? drive_len(s) : 0, at = base_at(s, seps);
 
-	if (seps[1] && at == 0 && s.n > 1 && s.p[1] == ':')
-		at = 2;
+	at = at > drive ? at : drive;
 	return ret_str(c, str_n(s.p + at, s.n - at), ret);
 }
 
@@ -63,12 +94,10 @@ static bool f_dirname(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!path_arg(c, "dirname", &s, err))
 		return false;
-	if (seps[1] && s.n > 1 && s.p[1] == ':') {
-		struct str rest = dir_of(str_n(s.p + 2, s.n - 2), seps);
+	size_t drive = seps[1] ? drive_len(s) : 0;
+	struct str rest = dir_of(str_n(s.p + drive, s.n - drive), seps);
 
-		return ret_str(c, str_n(s.p, 2 + rest.n), ret);
-	}
-	return ret_str(c, dir_of(s, seps), ret);
+	return ret_str(c, str_n(s.p, drive + rest.n), ret);
 }
 
 static bool f_splitext(struct jinja_call *c, struct val **ret, struct err *err)
@@ -97,7 +126,7 @@ static bool f_win_splitdrive(struct jinja_call *c, struct val **ret, struct err 
 
 	if (!path_arg(c, "win_splitdrive", &s, err))
 		return false;
-	n = s.n > 1 && s.p[1] == ':' ? 2 : 0;
+	n = drive_len(s);
 	*ret = val_tuple(c->a);
 	val_push(*ret, val_str(c->a, str_n(s.p, n)));
 	val_push(*ret, val_str(c->a, str_n(s.p + n, s.n - n)));
@@ -192,12 +221,12 @@ static bool f_realpath(struct jinja_call *c, struct val **ret, struct err *err)
 static bool f_relpath(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[2];
-	struct str s, start;
+	struct str s, start = STR(".");
 	struct buf b = {0};
 	size_t common = 0, i;
 
-	if (!jinja_args(c, "relpath", "path start=", v, err) || !arg_text(c, v[0], &s, err) ||
-	    !arg_str(c, v[1], STR("."), &start, err))
+	if (!jinja_args(c, "relpath", "path start=", v, err) || !path_text(c, v[0], &s, err) ||
+	    (v[1] && !path_text(c, v[1], &start, err)))
 		return false;
 	if (!s.n)
 		return jinja_fail(err, "no path specified");

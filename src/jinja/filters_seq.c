@@ -106,6 +106,8 @@ static bool f_first(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!jinja_args(c, last ? "last" : "first", "seq", v, err))
 		return false;
+	if (last && (val_is_num(v[0]) || val_is_null(v[0]) || val_kind(v[0]) == VAL_BOOL))
+		return jinja_fail(err, "'%s' object is not reversible", val_type_name(v[0]));
 	list = arg_iter(c, v[0], err);
 	if (!list)
 		return false;
@@ -132,6 +134,17 @@ static bool f_list(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
+/* Within {% autoescape %} one HTML among what is joined makes all of it HTML. */
+static bool joins_markup(const struct val *list, const struct val *sep)
+{
+	if (sep && val_is_markup(sep))
+		return true;
+	VAL_EACH (i, list)
+		if (val_is_markup(val_at(list, i)))
+			return true;
+	return false;
+}
+
 static bool f_join(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[3], *list;
@@ -143,11 +156,16 @@ static bool f_join(struct jinja_call *c, struct val **ret, struct err *err)
 	list = arg_iter(c, v[0], err);
 	if (!list || !arg_text(c, v[1] ? v[1] : val_str(c->a, STR("")), &sep, err))
 		return false;
+	bool html = c->ctx->autoescape && joins_markup(list, v[1]);
+	if (html)
+		sep = v[1] ? val_get_str(markup_escape(c->a, v[1])) : sep;
 	VAL_EACH (i, list) {
 		struct val *x = val_at(list, i);
 
 		if (is_path(v[2]))
 			x = attr_path(c, x, v[2], NULL, err);
+		if (x && html)
+			x = markup_escape(c->a, x);
 		if (!x || !arg_text(c, x, &s, err)) {
 			buf_free(&b);
 			return false;
@@ -160,8 +178,27 @@ static bool f_join(struct jinja_call *c, struct val **ret, struct err *err)
 		buf_free(&b);
 		return jinja_fail(err, "the text is larger than %zu bytes", JINJA_MAX_OUT);
 	}
-	*ret = buf_val(&b, c->a);
+	*ret = html ? val_mark_markup(c->a, buf_val(&b, c->a)) : buf_val(&b, c->a);
 	return true;
+}
+
+static bool has_no_order(const struct val *v)
+{
+	return val_is_map(v) || val_is_null(v);
+}
+
+/* Jinja2 sorts by lists of keys, where what is undefined equals what is undefined, and {} what is {}. */
+static struct val *key_lists(struct jinja_call *c, struct val *keys)
+{
+	struct val *r = val_list(c->a);
+
+	VAL_EACH (i, keys) {
+		struct val *one = val_list(c->a);
+
+		val_push(one, val_at(keys, i));
+		val_push(r, one);
+	}
+	return r;
 }
 
 static bool f_sort(struct jinja_call *c, struct val **ret, struct err *err)
@@ -176,6 +213,8 @@ static bool f_sort(struct jinja_call *c, struct val **ret, struct err *err)
 	keys = keys_of(c, list, v[3], arg_bool(v[2], false), NULL, err);
 	if (!keys)
 		return false;
+	if ((!ctx_strict(c->ctx) && val_find(keys, val_is_undef, NULL)) || val_find(keys, has_no_order, NULL))
+		keys = key_lists(c, keys);
 	*ret = val_list(c->a);
 	VAL_EACH (i, list)
 		val_push(*ret, val_at(list, i));
@@ -192,6 +231,8 @@ static bool f_dictsort(struct jinja_call *c, struct val **ret, struct err *err)
 	    !arg_str(c, v[2], STR("key"), &by, err))
 		return false;
 	sensitive = arg_bool(v[1], false);
+	if (val_is_undef(v[0]))
+		return jinja_fail(err, "%s", val_undef_msg(v[0]));
 	if (!val_is_map(v[0]))
 		return jinja_fail(err, "'%s' object has no attribute 'items'", val_type_name(v[0]));
 	if (!str_eqc(by, "key") && !str_eqc(by, "value"))
@@ -225,10 +266,14 @@ static bool f_unique(struct jinja_call *c, struct val **ret, struct err *err)
 		struct val *k = val_at(keys, i);
 		bool had = false;
 
+		if (val_is_undef(k) && v[2] && ctx_strict(c->ctx))
+			return jinja_fail(err, "%s", val_undef_msg(k));
 		if (val_hashable(k)) {
 			had = val_getk(seen, k);
 			if (!had)
 				val_setk(seen, k, val_null());
+		} else if (!val_is_undef(k) && !ctx_strict(c->ctx)) {
+			return jinja_fail(err, "unhashable type: '%s'", val_type_name(k));
 		} else {
 			VAL_EACH (j, odd)
 				had = had || val_equal(val_at(odd, j), k);
@@ -302,6 +347,8 @@ static bool f_reverse(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!jinja_args(c, "reverse", "value", v, err))
 		return false;
+	if (val_is_num(v[0]) || val_is_null(v[0]) || val_kind(v[0]) == VAL_BOOL)
+		return jinja_fail(err, "argument must be iterable");
 	list = arg_iter(c, v[0], err);
 	if (!list)
 		return false;
@@ -364,7 +411,7 @@ static bool f_slice(struct jinja_call *c, struct val **ret, struct err *err)
 
 		for (size_t j = 0; j < count; j++)
 			val_push(row, val_at(list, at++));
-		if (v[2] && !val_is_null(v[2]) && extra && i >= extra)
+		if (v[2] && !val_is_null(v[2]) && i >= extra)
 			val_push(row, v[2]);
 		val_push(*ret, row);
 	}
@@ -453,10 +500,19 @@ static struct val *args_from(struct jinja_call *c, struct val *first, size_t fro
 	return args;
 }
 
+/* What map, select and their like walk over: nothing where Python sees nothing, be it a list or not. */
+static struct val *truthy_items(struct jinja_call *c, struct err *err)
+{
+	struct val *v = ARG(c, 0);
+
+	if (v && !val_is_undef(v) && !val_truthy(v))
+		return val_list(c->a);
+	return v ? arg_iter(c, v, err) : NULL;
+}
+
 static bool f_map(struct jinja_call *c, struct val **ret, struct err *err)
 {
-	struct val *list = ARG(c, 0) ? arg_iter(c, ARG(c, 0), err) : NULL,
-	           *attr = val_get(c->kwargs, "attribute");
+	struct val *list = truthy_items(c, err), *attr = val_get(c->kwargs, "attribute");
 	struct val *dflt = val_get(c->kwargs, "default");
 
 	if (!list)
@@ -492,7 +548,7 @@ static bool f_select(struct jinja_call *c, struct val **ret, struct err *err)
 	const char *how = c->user;
 	bool by_attr = how[1] == 'a', want = how[0] == 's';
 	size_t first = by_attr ? 2 : 1;
-	struct val *list = ARG(c, 0) ? arg_iter(c, ARG(c, 0), err) : NULL, *name = ARG(c, first);
+	struct val *list = truthy_items(c, err), *name = ARG(c, first);
 
 	if (!list)
 		return false;
@@ -545,16 +601,20 @@ static bool f_items(struct jinja_call *c, struct val **ret, struct err *err)
 static bool f_attr(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[2];
+	const struct jinja_func *m;
+	struct str name;
 
-	if (!jinja_args(c, "attr", "obj name", v, err))
+	if (!jinja_args(c, "attr", "obj name", v, err) || !arg_text(c, v[1], &name, err))
 		return false;
 	/* Attributes only: the members of a map are not among them. */
-	if (val_is_map(v[0]))
-		*ret = val_undef(
-		        c->a, val_get_str(v[1]),
-		        arena_printf(c->a, "'dict object' has no attribute '%s'", val_get_strz(v[1])));
+	m = py_method(v[0], name);
+	if (m)
+		*ret = jinja_function(c->a, m, v[0]);
+	else if (val_is_map(v[0]))
+		*ret = val_undef(c->a, name,
+		                 arena_printf(c->a, "'dict object' has no attribute '%.*s'", STR_FMT(name)));
 	else
-		*ret = ctx_getattr(c->ctx, c->a, v[0], v[1], err);
+		*ret = ctx_getattr(c->ctx, c->a, v[0], val_str(c->a, name), err);
 	return *ret;
 }
 
@@ -577,7 +637,7 @@ const struct jinja_func jinja_filters_seq[] = {
         {"min", f_minmax, "The smallest item.", 0, "n"},
         {"reject", f_select, "The items a test does not hold for.", 0, "r"},
         {"rejectattr", f_select, "The items whose attribute a test does not hold for.", 0, "ra"},
-        {"reverse", f_reverse, "The items, or characters, last first.", 0, NULL},
+        {"reverse", f_reverse, "The items, or characters, last first.", JINJA_MARKUP, NULL},
         {"select", f_select, "The items a test holds for.", 0, "s"},
         {"selectattr", f_select, "The items whose attribute a test holds for.", 0, "sa"},
         {"slice", f_slice, "A given number of columns of items.", 0, NULL},

@@ -1,4 +1,5 @@
 /* filters_str - Jinja2's filters over text and numbers. */
+#include "base/val_big.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
@@ -7,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool ret_buf(struct jinja_call *c, struct buf *b, struct val **ret, struct err *err)
+bool ret_text(struct jinja_call *c, struct buf *b, struct val **ret, struct err *err)
 {
 	if (b->full) {
 		buf_free(b);
@@ -26,7 +27,7 @@ static bool f_case(struct jinja_call *c, struct val **ret, struct err *err)
 	if (!jinja_args(c, "str", "s", v, err) || !arg_text(c, v[0], &s, err))
 		return false;
 	text_case(s, *(const enum text_case *)c->user, &b);
-	return ret_buf(c, &b, ret, err);
+	return ret_text(c, &b, ret, err);
 }
 
 /* Words begin after white space and - ( { [ <. */
@@ -49,7 +50,7 @@ static bool f_title(struct jinja_call *c, struct val **ret, struct err *err)
 			buf_addc(&b, s.p[e]);
 		i = e + 1;
 	}
-	return ret_buf(c, &b, ret, err);
+	return ret_text(c, &b, ret, err);
 }
 
 static bool f_string(struct jinja_call *c, struct val **ret, struct err *err)
@@ -63,7 +64,7 @@ static bool f_string(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
-static void escape_into(struct str s, struct buf *b)
+void html_escape(struct str s, struct buf *b)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		const char *e = s.p[i] == '&'    ? "&amp;"
@@ -88,8 +89,26 @@ static bool f_escape(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!jinja_args(c, "escape", "s", v, err) || !arg_text(c, v[0], &s, err))
 		return false;
-	escape_into(s, &b);
-	return ret_buf(c, &b, ret, err);
+	if (val_is_markup(v[0]) && !c->user) {
+		*ret = v[0];
+		return true;
+	}
+	html_escape(s, &b);
+	if (!ret_text(c, &b, ret, err))
+		return false;
+	*ret = val_mark_markup(c->a, *ret);
+	return true;
+}
+
+static bool f_safe(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct val *v[1];
+	struct str s;
+
+	if (!jinja_args(c, "safe", "value", v, err) || !arg_text(c, v[0], &s, err))
+		return false;
+	*ret = val_mark_markup(c->a, val_is_str(v[0]) ? v[0] : val_str(c->a, s));
+	return true;
 }
 
 static bool f_replace(struct jinja_call *c, struct val **ret, struct err *err)
@@ -99,10 +118,12 @@ static bool f_replace(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!jinja_args(c, "replace", "s old new count=", v, err))
 		return false;
+	if (c->ctx->autoescape && (val_is_markup(v[1]) || val_is_markup(v[2])))
+		v[0] = markup_escape(c->a, v[0]);
 	for (int i = 0; i < 3; i++) {
 		if (!arg_text(c, v[i], &s, err))
 			return false;
-		val_push(args, val_str(c->a, s));
+		val_push(args, c->ctx->autoescape && val_is_str(v[i]) ? v[i] : val_str(c->a, s));
 	}
 	if (v[3] && !val_is_null(v[3]))
 		val_push(args, v[3]);
@@ -141,11 +162,21 @@ static bool f_indent(struct jinja_call *c, struct val **ret, struct err *err)
 	struct val *v[4];
 	struct str s, pad;
 	struct buf b = {.max = JINJA_MAX_OUT}, sp = {0};
-	bool first, blank, newline;
+	bool first, blank;
 	int64_t width;
 
-	if (!jinja_args(c, "indent", "s width= first= blank=", v, err) || !arg_text(c, v[0], &s, err))
+	if (!jinja_args(c, "indent", "s width= first= blank=", v, err))
 		return false;
+	if (val_is_undef(v[0]))
+		return jinja_fail(err, "%s", val_undef_msg(v[0]));
+	if (!val_is_str(v[0]))
+		return jinja_fail(err,
+		                  val_kind(v[0]) == VAL_LIST ? "'%s' object has no attribute 'splitlines'"
+		                  : val_kind(v[0]) == VAL_TUPLE
+		                          ? "can only concatenate %s (not \"str\") to tuple"
+		                          : "unsupported operand type(s) for +=: '%s' and 'str'",
+		                  val_type_name(v[0]));
+	s = val_get_str(v[0]);
 	if (v[1] && val_is_str(v[1])) {
 		pad = val_get_str(v[1]);
 	} else {
@@ -158,22 +189,31 @@ static bool f_indent(struct jinja_call *c, struct val **ret, struct err *err)
 	first = arg_bool(v[2], false);
 	blank = arg_bool(v[3], false);
 	/* The lines of s + "\n", joined again: the last newline of S survives. */
-	for (size_t i = 0, line = 0; i <= s.n; line++) {
-		size_t e = i;
+	for (size_t line = 0, end = 1; end; line++) {
+		size_t n = text_line(s, &end);
 
-		while (e < s.n && s.p[e] != '\n' && s.p[e] != '\r')
-			e++;
-		newline = e < s.n;
-		if (line ? blank || e > i : first)
+		if (line ? blank || n : first)
 			buf_addstr(&b, pad);
-		buf_add(&b, s.p + i, e - i);
-		if (!newline)
-			break;
-		buf_addc(&b, '\n');
-		i = e + (s.p[e] == '\r' && e + 1 < s.n && s.p[e + 1] == '\n' ? 2 : 1);
+		buf_add(&b, s.p, n);
+		if (end)
+			buf_addc(&b, '\n');
+		s = str_n(s.p + n + end, s.n - n - end);
 	}
 	buf_free(&sp);
-	return ret_buf(c, &b, ret, err);
+	return ret_text(c, &b, ret, err);
+}
+
+/* A list or map short enough is left as it is; nothing else but text can be made shorter. */
+static bool truncate_other(struct val *v, int64_t most, struct val **ret, struct err *err)
+{
+	if (!val_is_list(v) && !val_is_map(v))
+		return jinja_fail(err, "object of type '%s' has no len()", val_type_name(v));
+	if ((int64_t)val_len(v) > most)
+		return val_is_map(v)
+		               ? jinja_fail(err, "unhashable type: 'slice'")
+		               : jinja_fail(err, "'%s' object has no attribute 'rsplit'", val_type_name(v));
+	*ret = v;
+	return true;
 }
 
 static bool f_truncate(struct jinja_call *c, struct val **ret, struct err *err)
@@ -181,17 +221,23 @@ static bool f_truncate(struct jinja_call *c, struct val **ret, struct err *err)
 	struct val *v[5];
 	struct str s, end, cut;
 	struct buf b = {0};
-	int64_t length, leeway;
+	int64_t length, leeway, limit;
 	size_t n;
 
 	if (!jinja_args(c, "truncate", "s length= killwords= end= leeway=", v, err) ||
-	    !arg_text(c, v[0], &s, err) || !arg_int(v[1], 255, &length, err) ||
-	    !arg_str(c, v[3], STR("..."), &end, err) || !arg_int(v[4], 5, &leeway, err))
+	    !arg_int(v[1], 255, &length, err) || !arg_str(c, v[3], STR("..."), &end, err) ||
+	    !arg_int(v[4] && val_is_null(v[4]) ? NULL : v[4], 5, &leeway, err))
 		return false;
 	n = utf8_len(end);
 	if (length < (int64_t)n)
 		return jinja_fail(err, "expected length >= %zu, got %lld", n, (long long)length);
-	if ((int64_t)utf8_len(s) <= length + leeway) {
+	if (__builtin_add_overflow(length, leeway, &limit))
+		limit = INT64_MAX; /* length is not below 0 */
+	if (!val_is_str(v[0]) && !val_is_undef(v[0]))
+		return truncate_other(v[0], limit, ret, err);
+	if (!arg_text(c, v[0], &s, err))
+		return false;
+	if ((int64_t)utf8_len(s) <= limit) {
 		*ret = val_str(c->a, s);
 		return true;
 	}
@@ -204,7 +250,7 @@ static bool f_truncate(struct jinja_call *c, struct val **ret, struct err *err)
 			}
 	buf_addstr(&b, cut);
 	buf_addstr(&b, end);
-	return ret_buf(c, &b, ret, err);
+	return ret_text(c, &b, ret, err);
 }
 
 static bool f_wordcount(struct jinja_call *c, struct val **ret, struct err *err)
@@ -227,117 +273,6 @@ static bool f_wordcount(struct jinja_call *c, struct val **ret, struct err *err)
 	}
 	*ret = val_int(c->a, n);
 	return true;
-}
-
-/* One paragraph into lines of at most WIDTH characters. */
-static void wrap_line(struct str s, size_t width, bool brk, bool hyphens, struct str sep, struct buf *b)
-{
-	size_t col = 0;
-	bool any = false;
-
-	for (size_t i = 0; i < s.n;) {
-		size_t e = i, w, word;
-
-		/* A chunk: the white space, then the word up to white space or past a hyphen within it. */
-		while (e < s.n && (s.p[e] == ' ' || s.p[e] == '\t'))
-			e++;
-		word = e;
-		while (e < s.n && s.p[e] != ' ' && s.p[e] != '\t') {
-			e++;
-			if (hyphens && s.p[e - 1] == '-' && e - 1 > word && e < s.n && s.p[e] != ' ' &&
-			    cp_alpha((unsigned char)s.p[e - 2]) && cp_alpha((unsigned char)s.p[e]))
-				break;
-		}
-		w = utf8_len(str_n(s.p + i, e - i));
-		if (col + w <= width || (!col && !any && w <= width)) {
-			buf_add(b, s.p + i, e - i);
-			col += w;
-		} else {
-			struct str rest = str_n(s.p + word, e - word);
-
-			w = utf8_len(rest);
-			if (brk && w > width) {
-				size_t gap = word - i, room = col + gap < width ? width - col - gap : 0;
-
-				if (!col) {
-					room = width;
-				} else if (room) {
-					buf_add(b, s.p + i, gap);
-				} else {
-					buf_addstr(b, sep);
-					room = width;
-				}
-				while (w > room) {
-					struct str part = utf8_sub(rest, 0, room);
-
-					buf_addstr(b, part);
-					buf_addstr(b, sep);
-					rest = str_n(rest.p + part.n, rest.n - part.n);
-					w -= room;
-					room = width;
-				}
-			} else if (any) {
-				buf_addstr(b, sep);
-			}
-			buf_addstr(b, rest);
-			col = w;
-		}
-		any = true;
-		i = e;
-	}
-}
-
-static bool f_wordwrap(struct jinja_call *c, struct val **ret, struct err *err)
-{
-	struct val *v[5];
-	struct str s, sep;
-	struct buf b = {.max = JINJA_MAX_OUT};
-	int64_t width;
-
-	if (!jinja_args(c, "wordwrap", "s width= break_long_words= wrapstring= break_on_hyphens=", v, err) ||
-	    !arg_text(c, v[0], &s, err) || !arg_int(v[1], 79, &width, err) ||
-	    !arg_str(c, v[3] && val_is_null(v[3]) ? NULL : v[3], STR("\n"), &sep, err))
-		return false;
-	if (width < 1)
-		return jinja_fail(err, "invalid width %lld (must be > 0)", (long long)width);
-	for (size_t i = 0; i < s.n;) {
-		size_t e = i;
-
-		while (e < s.n && s.p[e] != '\n' && s.p[e] != '\r')
-			e++;
-		if (i)
-			buf_addstr(&b, sep);
-		wrap_line(str_n(s.p + i, e - i), (size_t)width, arg_bool(v[2], true), arg_bool(v[4], true),
-		          sep, &b);
-		i = e + (e + 1 < s.n && s.p[e] == '\r' && s.p[e + 1] == '\n' ? 2 : 1);
-	}
-	return ret_buf(c, &b, ret, err);
-}
-
-static bool f_striptags(struct jinja_call *c, struct val **ret, struct err *err)
-{
-	struct val *v[1];
-	struct str s;
-	struct buf b = {0};
-	bool tag = false, gap = false;
-
-	if (!jinja_args(c, "striptags", "value", v, err) || !arg_text(c, v[0], &s, err))
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '<' && memchr(s.p + i, '>', s.n - i)) {
-			tag = true;
-		} else if (s.p[i] == '>' && tag) {
-			tag = false;
-		} else if (!tag && cp_space((unsigned char)s.p[i])) {
-			gap = b.n > 0;
-		} else if (!tag) {
-			if (gap)
-				buf_addc(&b, ' ');
-			gap = false;
-			buf_addc(&b, s.p[i]);
-		}
-	}
-	return ret_buf(c, &b, ret, err);
 }
 
 static void url_quote(struct str s, const char *safe, bool plus, struct buf *b)
@@ -367,7 +302,7 @@ static bool f_urlencode(struct jinja_call *c, struct val **ret, struct err *err)
 		if (!arg_text(c, v[0], &s, err))
 			return false;
 		url_quote(s, "/", false, &b);
-		return ret_buf(c, &b, ret, err);
+		return ret_text(c, &b, ret, err);
 	}
 	list = val_list(c->a);
 	if (val_is_map(v[0]))
@@ -393,40 +328,24 @@ static bool f_urlencode(struct jinja_call *c, struct val **ret, struct err *err)
 		buf_addc(&b, '=');
 		url_quote(val_text(val_at(t, 1), c->a), "", true, &b);
 	}
-	return ret_buf(c, &b, ret, err);
+	return ret_text(c, &b, ret, err);
 }
 
-static bool f_urlize(struct jinja_call *c, struct val **ret, struct err *err)
+static bool xmlattr_fail(struct buf *b, struct err *err, const char *fmt, const char *what)
 {
-	struct val *v[6];
-	struct str s;
-	struct buf b = {.max = JINJA_MAX_OUT};
+	buf_free(b);
+	return jinja_fail(err, fmt, what);
+}
 
-	if (!jinja_args(c, "urlize", "value trim_url_limit= nofollow= target= rel= extra_schemes=", v, err) ||
-	    !arg_text(c, v[0], &s, err))
-		return false;
-	for (size_t i = 0; i < s.n;) {
-		size_t e = i;
-		struct str w;
+static const char *repr_of(struct jinja_call *c, const struct val *v)
+{
+	struct buf b = {0};
+	const char *s;
 
-		while (e < s.n && cp_space((unsigned char)s.p[e]))
-			buf_addc(&b, s.p[e++]);
-		i = e;
-		while (e < s.n && !cp_space((unsigned char)s.p[e]))
-			e++;
-		w = str_n(s.p + i, e - i);
-		if (str_starts(w, "http://") || str_starts(w, "https://") || str_starts(w, "www.")) {
-			buf_printf(&b, "<a href=\"%s", str_starts(w, "www.") ? "https://" : "");
-			escape_into(w, &b);
-			buf_adds(&b, "\" rel=\"noopener\">");
-			escape_into(w, &b);
-			buf_adds(&b, "</a>");
-		} else {
-			escape_into(w, &b);
-		}
-		i = e;
-	}
-	return ret_buf(c, &b, ret, err);
+	val_repr(v, &b);
+	s = buf_take(&b, c->a).p;
+	buf_free(&b);
+	return s;
 }
 
 static bool f_xmlattr(struct jinja_call *c, struct val **ret, struct err *err)
@@ -437,22 +356,33 @@ static bool f_xmlattr(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!jinja_args(c, "xmlattr", "d autospace=", v, err))
 		return false;
+	if (val_is_undef(v[0]))
+		return jinja_fail(err, "%s", val_undef_msg(v[0]));
 	if (!val_is_map(v[0]))
-		return jinja_fail(err, "xmlattr takes a mapping, not %s", val_type_name(v[0]));
+		return jinja_fail(err, "'%s' object has no attribute 'items'", val_type_name(v[0]));
 	MAP_EACH (i, v[0]) {
-		struct val *x = val_value_at(v[0], i);
+		struct val *k = val_key_at(v[0], i), *x = val_value_at(v[0], i);
 
 		if (val_is_null(x) || val_is_undef(x))
 			continue;
+		if (!val_is_str(k))
+			return xmlattr_fail(&b, err, "expected string or bytes-like object, got '%s'",
+			                    val_type_name(k));
+		if (strcspn(val_get_strz(k), " \t\n\v\f\r/>=") < val_len(k))
+			return xmlattr_fail(&b, err, "Invalid character in attribute name: %s",
+			                    repr_of(c, k));
 		if (any || arg_bool(v[1], true))
 			buf_addc(&b, ' ');
 		any = true;
-		escape_into(val_text(val_key_at(v[0], i), c->a), &b);
+		buf_addstr(&b, val_get_str(markup_escape(c->a, k)));
 		buf_adds(&b, "=\"");
-		escape_into(val_text(x, c->a), &b);
+		buf_addstr(&b, val_get_str(markup_escape(c->a, x)));
 		buf_addc(&b, '"');
 	}
-	return ret_buf(c, &b, ret, err);
+	if (!ret_text(c, &b, ret, err))
+		return false;
+	*ret = c->ctx->autoescape ? val_mark_markup(c->a, *ret) : *ret;
+	return true;
 }
 
 /* A % of printf style over the arguments, or over the keyword arguments by name. */
@@ -472,7 +402,28 @@ static bool f_format(struct jinja_call *c, struct val **ret, struct err *err)
 		buf_free(&b);
 		return false;
 	}
-	return ret_buf(c, &b, ret, err);
+	return ret_text(c, &b, ret, err);
+}
+
+/* Whether the keys of every map in V can be sorted, as JSON with sorted keys needs it. */
+static bool keys_have_order(struct jinja_call *c, const struct val *v, unsigned depth, struct err *err)
+{
+	bool strings = true;
+	struct val *keys;
+
+	if (depth > 100 || (!val_is_list(v) && !val_is_map(v)))
+		return true;
+	VAL_EACH (i, v) {
+		if (!keys_have_order(c, val_is_map(v) ? val_value_at(v, i) : val_at(v, i), depth + 1, err))
+			return false;
+		strings = strings && (!val_is_map(v) || val_is_str(val_key_at(v, i)));
+	}
+	if (strings)
+		return true;
+	keys = val_list(c->a);
+	MAP_EACH (i, v)
+		val_push(keys, val_key_at(v, i));
+	return val_sort(c->a, keys, NULL, false, err);
 }
 
 static bool f_tojson(struct jinja_call *c, struct val **ret, struct err *err)
@@ -480,11 +431,16 @@ static bool f_tojson(struct jinja_call *c, struct val **ret, struct err *err)
 	struct val *v[2];
 	struct buf b = {.max = JINJA_MAX_OUT}, out = {.max = JINJA_MAX_OUT};
 	struct json_style st = {.indent = -1, .sort_keys = true, .ascii = true};
+	const struct val *undef = NULL;
 	int64_t indent;
 
 	if (!jinja_args(c, "tojson", "value indent=", v, err) || !arg_int(v[1], -1, &indent, err))
 		return false;
 	st.indent = (int)(indent > 100 ? 100 : indent);
+	if (val_find(v[0], val_is_undef, &undef) && undef)
+		return jinja_fail(err, "Object of type Undefined is not JSON serializable");
+	if (!keys_have_order(c, v[0], 0, err))
+		return false;
 	json_dump(v[0], st, &b);
 	for (size_t i = 0; i < b.n; i++) {
 		if (strchr("<>&'", b.p[i]) && b.p[i])
@@ -493,38 +449,66 @@ static bool f_tojson(struct jinja_call *c, struct val **ret, struct err *err)
 			buf_addc(&out, b.p[i]);
 	}
 	buf_free(&b);
-	return ret_buf(c, &out, ret, err);
+	if (!ret_text(c, &out, ret, err))
+		return false;
+	*ret = val_mark_markup(c->a, *ret);
+	return true;
 }
 
-static bool f_pprint(struct jinja_call *c, struct val **ret, struct err *err)
+/* A whole string as a float, as Python's float() reads it. */
+static bool text_float(struct str s, double *ret)
 {
-	struct val *v[1];
-	struct buf b = {.max = JINJA_MAX_OUT};
+	char tmp[400], *end;
+	size_t n = 0;
 
-	if (!jinja_args(c, "pprint", "value", v, err))
+	s = text_strip(s, NULL, true, true);
+	if (!s.n || s.n >= sizeof(tmp))
 		return false;
-	val_repr(v[0], &b);
-	return ret_buf(c, &b, ret, err);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '_' && i && i + 1 < s.n && s.p[i + 1] != '_' && s.p[i - 1] != '_')
+			continue;
+		if (s.p[i] == 'x' || s.p[i] == 'X' || s.p[i] == '(' || s.p[i] == '\0')
+			return false;
+		tmp[n++] = s.p[i];
+	}
+	tmp[n] = 0;
+	*ret = strtod(tmp, &end);
+	return *end == 0;
+}
+
+/* V as Python's float() takes it. */
+static bool to_float(const struct val *v, double *ret, struct err *err)
+{
+	struct buf b = {0};
+
+	if (val_is_undef(v))
+		return jinja_fail(err, "%s", val_undef_msg(v));
+	if (val_is_num(v) || val_kind(v) == VAL_BOOL) {
+		*ret = val_get_float(v);
+		return true;
+	}
+	if (!val_is_str(v))
+		return jinja_fail(err, "float() argument must be a string or a real number, not '%s'",
+		                  val_type_name(v));
+	if (text_float(val_get_str(v), ret))
+		return true;
+	val_repr(v, &b);
+	jinja_fail(err, "could not convert string to float: %s", b.p);
+	buf_free(&b);
+	return false;
 }
 
 static bool f_filesizeformat(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	static const char pre[] = "kMGTPEZY";
 	struct val *v[2];
-	double n, base;
+	double n = 0, base;
 	bool binary;
-	int64_t i;
 
 	if (!jinja_args(c, "filesizeformat", "value binary=", v, err))
 		return false;
 	binary = arg_bool(v[1], false);
-	if (val_is_str(v[0]) && !str_int(val_get_str(v[0]), &i))
-		n = strtod(val_get_strz(v[0]), NULL);
-	else if (val_is_num(v[0]))
-		n = val_get_float(v[0]);
-	else if (arg_int(v[0], 0, &i, err))
-		n = (double)i;
-	else
+	if (!to_float(v[0], &n, err))
 		return false;
 	base = binary ? 1024 : 1000;
 	if (n == 1)
@@ -557,7 +541,7 @@ static bool f_abs(struct jinja_call *c, struct val **ret, struct err *err)
 		*ret = val_int(c->a, val_get_bool(v[0]));
 		return true;
 	}
-	if (val_kind(v[0]) != VAL_INT)
+	if (!val_is_whole(v[0]))
 		return jinja_fail(err, "bad operand type for abs(): '%s'", val_type_name(v[0]));
 	if (val_get_int(v[0]) >= 0) {
 		*ret = v[0];
@@ -566,30 +550,10 @@ static bool f_abs(struct jinja_call *c, struct val **ret, struct err *err)
 	return py_negate(c->a, v[0], ret, err);
 }
 
-/* A whole string as a float, as Python's float() reads it. */
-static bool text_float(struct str s, double *ret)
+/* NULL: no whole number of BASE. */
+static struct val *text_int(struct arena *a, struct str s, int64_t base)
 {
-	char tmp[400], *end;
-	size_t n = 0;
-
-	s = text_strip(s, NULL, true, true);
-	if (!s.n || s.n >= sizeof(tmp))
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '_' && i && i + 1 < s.n && s.p[i + 1] != '_' && s.p[i - 1] != '_')
-			continue;
-		if (s.p[i] == 'x' || s.p[i] == 'X' || s.p[i] == '(' || s.p[i] == '\0')
-			return false;
-		tmp[n++] = s.p[i];
-	}
-	tmp[n] = 0;
-	*ret = strtod(tmp, &end);
-	return *end == 0;
-}
-
-static bool text_int(struct str s, int64_t base, int64_t *ret)
-{
-	bool neg = false;
+	bool neg = false, big = false;
 	uint64_t u = 0;
 
 	s = text_strip(s, NULL, true, true);
@@ -608,7 +572,8 @@ static bool text_int(struct str s, int64_t base, int64_t *ret)
 	}
 	base = base ? base : 10;
 	if (!s.n)
-		return false;
+		return NULL;
+	uint64_t most = (uint64_t)INT64_MAX + neg;
 	for (size_t i = 0; i < s.n; i++) {
 		char ch = s.p[i];
 		int64_t d = ch >= '0' && ch <= '9'                 ? ch - '0'
@@ -617,49 +582,40 @@ static bool text_int(struct str s, int64_t base, int64_t *ret)
 
 		if (ch == '_' && i && i + 1 < s.n && s.p[i - 1] != '_')
 			continue;
-		if (d >= base || u > (uint64_t)(INT64_MAX - d) / (uint64_t)base)
-			return false;
-		u = u * (uint64_t)base + (uint64_t)d;
+		if (d >= base)
+			return NULL;
+		big = big || u > (most - (uint64_t)d) / (uint64_t)base;
+		u = big ? 0 : u * (uint64_t)base + (uint64_t)d;
 	}
-	*ret = neg ? -(int64_t)u : (int64_t)u;
-	return true;
+	return big ? val_big_parse(a, s, (unsigned)base, neg) : val_int(a, (int64_t)(neg ? 0 - u : u));
 }
 
 static bool f_int(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[3];
-	int64_t base, i;
-	double d;
+	int64_t base;
+	double d = NAN;
 
 	if (!jinja_args(c, "int", "value default= base=", v, err) || !arg_int(v[2], 10, &base, err))
 		return false;
 	if (base != 0 && (base < 2 || base > 36))
 		return jinja_fail(err, "int() base must be >= 2 and <= 36, or 0");
 	switch (val_kind(v[0])) {
-	case VAL_INT: *ret = v[0]; return true;
+	case VAL_INT:
+	case VAL_BIG: *ret = v[0]; return true;
 	case VAL_BOOL: *ret = val_int(c->a, val_get_bool(v[0])); return true;
 	case VAL_STR:
-		if (text_int(val_get_str(v[0]), base, &i)) {
-			*ret = val_int(c->a, i);
+		*ret = text_int(c->a, val_get_str(v[0]), base);
+		if (*ret)
 			return true;
-		}
 		if (!text_float(val_get_str(v[0]), &d))
-			break;
-		if (fabs(d) < 9.2e18) {
-			*ret = val_int(c->a, (int64_t)d);
-			return true;
-		}
+			d = NAN;
 		break;
-	case VAL_FLOAT:
-		d = val_get_float(v[0]);
-		if (fabs(d) < 9.2e18) {
-			*ret = val_int(c->a, (int64_t)d);
-			return true;
-		}
-		break;
+	case VAL_FLOAT: d = val_get_float(v[0]); break;
+	case VAL_UNDEF: return jinja_fail(err, "%s", val_undef_msg(v[0]));
 	default: break;
 	}
-	*ret = v[1] ? v[1] : val_int(c->a, 0);
+	*ret = isfinite(d) ? val_big_trunc(c->a, d) : v[1] ? v[1] : val_int(c->a, 0);
 	return true;
 }
 
@@ -674,9 +630,34 @@ static bool f_float(struct jinja_call *c, struct val **ret, struct err *err)
 		*ret = val_float(c->a, val_get_float(v[0]));
 	else if (val_is_str(v[0]) && text_float(val_get_str(v[0]), &d))
 		*ret = val_float(c->a, d);
+	else if (val_is_undef(v[0]))
+		return jinja_fail(err, "%s", val_undef_msg(v[0]));
 	else
 		*ret = v[1] ? v[1] : val_float(c->a, 0.0);
 	return true;
+}
+
+/* A whole number stays one: to a multiple of 10^-PREC, half to even, exactly. */
+static struct val *round_whole(struct arena *a, struct val *v, int64_t prec)
+{
+	struct val *zero = val_int(a, 0), *step, *rest, *twice, *low;
+	int half;
+
+	if (prec >= 0)
+		return val_kind(v) == VAL_BOOL ? val_int(a, val_get_bool(v)) : v;
+	step = val_big_pow(a, val_int(a, 10), (uint64_t)-prec);
+	rest = step ? val_big_div(a, v, step, true) : NULL;
+	twice = rest ? val_big_add(a, rest, rest) : NULL;
+	low = rest ? val_big_sub(a, v, rest) : NULL;
+	if (!twice || !low) /* more digits than any number here has */
+		return zero;
+	half = val_big_cmp(twice, step);
+	if (half == 0)
+		half = val_big_cmp(val_big_div(a, val_big_div(a, low, step, false), val_int(a, 2), true),
+		                   zero);
+	struct val *high = half > 0 ? val_big_add(a, low, step) : low;
+
+	return high ? high : zero;
 }
 
 static bool f_round(struct jinja_call *c, struct val **ret, struct err *err)
@@ -690,10 +671,21 @@ static bool f_round(struct jinja_call *c, struct val **ret, struct err *err)
 	    !arg_str(c, v[2], STR("common"), &how, err))
 		return false;
 	if (!val_is_num(v[0]) && val_kind(v[0]) != VAL_BOOL)
-		return jinja_fail(err, "type %s doesn't define __round__ method", val_type_name(v[0]));
+		return jinja_fail(err,
+		                  how.n && how.p[1] == 'o' ? "type %s doesn't define __round__ method"
+		                  : val_is_str(v[0]) && !prec
+		                          ? "can't multiply sequence by non-int of type 'float'"
+		                          : "must be real number, not %s",
+		                  val_type_name(v[0]));
 	if (!str_eqc(how, "common") && !str_eqc(how, "ceil") && !str_eqc(how, "floor"))
 		return jinja_fail(err, "method must be common, ceil or floor");
+	if (val_kind(v[0]) != VAL_FLOAT && how.p[1] == 'o') {
+		*ret = round_whole(c->a, v[0], prec < -VAL_BIG_BITS ? -VAL_BIG_BITS : prec);
+		return true;
+	}
 	d = val_get_float(v[0]);
+	if (val_kind(v[0]) != VAL_FLOAT && isinf(d))
+		return jinja_fail(err, "int too large to convert to float");
 	prec = prec > 300 ? 300 : prec < -300 ? -300 : prec;
 	p = pow(10, (double)prec);
 	if (how.p[1] != 'o') {
@@ -707,7 +699,7 @@ static bool f_round(struct jinja_call *c, struct val **ret, struct err *err)
 	} else {
 		d = nearbyint(d * p) / p;
 	}
-	*ret = val_kind(v[0]) == VAL_INT && how.p[1] == 'o' ? val_int(c->a, (int64_t)d) : val_float(c->a, d);
+	*ret = val_float(c->a, d);
 	return true;
 }
 
@@ -723,50 +715,36 @@ static bool f_default(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
-static bool f_identity(struct jinja_call *c, struct val **ret, struct err *err)
-{
-	struct val *v[1];
-
-	if (!jinja_args(c, "safe", "value", v, err))
-		return false;
-	*ret = v[0];
-	return true;
-}
-
 static const enum text_case up = CASE_UPPER, low = CASE_LOWER, cap = CASE_CAPITAL;
 
 const struct jinja_func jinja_filters_str[] = {
         {"abs", f_abs, "The absolute value.", 0, NULL},
-        {"capitalize", f_case, "First character upper case, the rest lower.", 0, &cap},
-        {"center", f_center, "Centred in a field of a given width.", 0, NULL},
+        {"capitalize", f_case, "First character upper case, the rest lower.", JINJA_MARKUP, &cap},
+        {"center", f_center, "Centred in a field of a given width.", JINJA_MARKUP, NULL},
         {"d", f_default, "Another value where the first is undefined (or, with true, false).",
          JINJA_ALLOW_UNDEF, NULL},
         {"default", f_default, "Another value where the first is undefined (or, with true, false).",
          JINJA_ALLOW_UNDEF, NULL},
-        {"e", f_escape, "& < > ' \" as HTML entities.", 0, NULL},
-        {"escape", f_escape, "& < > ' \" as HTML entities.", 0, NULL},
+        {"e", f_escape, "& < > ' \" as HTML entities, once.", 0, NULL},
+        {"escape", f_escape, "& < > ' \" as HTML entities, once.", 0, NULL},
         {"filesizeformat", f_filesizeformat, "A number of bytes as 13 kB, 4.1 MB …", 0, NULL},
         {"float", f_float, "A floating-point number; 0.0 or the given default when it is none.", 0, NULL},
-        {"forceescape", f_escape, "& < > ' \" as HTML entities.", 0, NULL},
-        {"format", f_format, "printf-style formatting of the arguments.", 0, NULL},
-        {"indent", f_indent, "Each line but the first indented.", 0, NULL},
+        {"forceescape", f_escape, "& < > ' \" as HTML entities, of HTML, too.", 0, "f"},
+        {"format", f_format, "printf-style formatting of the arguments.", JINJA_MARKUP | JINJA_ESCAPES, NULL},
+        {"indent", f_indent, "Each line but the first indented.", JINJA_MARKUP, NULL},
         {"int", f_int, "A whole number; 0 or the given default when it is none.", 0, NULL},
-        {"lower", f_case, "Lower case.", 0, &low},
-        {"pprint", f_pprint, "The value as Python writes it.", 0, NULL},
+        {"lower", f_case, "Lower case.", JINJA_MARKUP, &low},
         {"replace", f_replace, "Every occurrence of one text replaced by another.", 0, NULL},
         {"round", f_round, "Rounded to a precision: common, ceil or floor.", 0, NULL},
-        {"safe", f_identity, "The value itself (nothing is ever escaped by itself).", 0, NULL},
+        {"safe", f_safe, "The text taken as HTML, which escape leaves alone.", 0, NULL},
         {"string", f_string, "The value's text.", JINJA_TEXT, NULL},
-        {"striptags", f_striptags, "Without SGML tags, white space collapsed.", 0, NULL},
         {"title", f_title, "Words begin with an upper-case letter.", 0, NULL},
         {"tojson", f_tojson, "JSON, safe within HTML.", 0, NULL},
-        {"trim", f_trim, "Without white space (or the given characters) at both ends.", 0, NULL},
-        {"truncate", f_truncate, "Cut to a length, with an ellipsis.", 0, NULL},
-        {"upper", f_case, "Upper case.", 0, &up},
+        {"trim", f_trim, "Without white space (or the given characters) at both ends.", JINJA_MARKUP, NULL},
+        {"truncate", f_truncate, "Cut to a length, with an ellipsis.", JINJA_MARKUP, NULL},
+        {"upper", f_case, "Upper case.", JINJA_MARKUP, &up},
         {"urlencode", f_urlencode, "Percent-encoded; a map or pairs become a query string.", 0, NULL},
-        {"urlize", f_urlize, "Web addresses as links.", 0, NULL},
         {"wordcount", f_wordcount, "The number of words.", 0, NULL},
-        {"wordwrap", f_wordwrap, "Lines of at most a given width.", 0, NULL},
         {"xmlattr", f_xmlattr, "A map as SGML attributes.", 0, NULL},
         {NULL, NULL, NULL, 0, NULL},
 };

@@ -1,7 +1,9 @@
 /* format - Python's format mini-language, str.format() and the % operator. */
+#include "base/val_big.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -151,6 +153,20 @@ static bool unknown_code(const struct spec *sp, const struct val *v, struct err 
 	                  val_type_name(v));
 }
 
+static void put_big(const struct spec *sp, const struct val *v, unsigned base, const char *prefix,
+                    struct buf *out)
+{
+	struct buf b = {0};
+	struct str s;
+
+	val_big_print(v, base, &b);
+	for (size_t i = 0; sp->type == 'X' && i < b.n; i++)
+		b.p[i] = (char)toupper((unsigned char)b.p[i]);
+	s = buf_str(&b);
+	put_number(sp, s.p[0] == '-', prefix, str_from(s, s.p[0] == '-'), out);
+	buf_free(&b);
+}
+
 static bool put_int(const struct spec *sp, int64_t i, const struct val *v, struct buf *out, struct err *err)
 {
 	uint64_t u = i < 0 ? (uint64_t)0 - (uint64_t)i : (uint64_t)i;
@@ -179,6 +195,10 @@ static bool put_int(const struct spec *sp, int64_t i, const struct val *v, struc
 	}
 	if (sp->type && !strchr("dnxXob", sp->type))
 		return unknown_code(sp, v, err);
+	if (val_kind(v) == VAL_BIG) {
+		put_big(sp, v, base, prefix, out);
+		return true;
+	}
 	do {
 		*--p = set[u % base];
 		u /= base;
@@ -245,6 +265,7 @@ bool py_format_spec(const struct val *v, struct str spec, struct buf *out, struc
 	switch (val_kind(v)) {
 	case VAL_FLOAT: return put_float(&sp, val_get_float(v), v, out, err);
 	case VAL_INT:
+	case VAL_BIG:
 	case VAL_BOOL:
 		if (sp.type && strchr("eEfFgG%", sp.type))
 			return put_float(&sp, val_get_float(v), v, out, err);
@@ -279,7 +300,31 @@ struct fmt_state {
 	struct buf *out;
 	struct err *err;
 	unsigned depth;
+	char numbering; /* of the fields: 'a' automatic, 'm' manual, 0 none so far */
 };
+
+/* Python's ascii(). */
+static void ascii_repr(const struct val *v, struct buf *out)
+{
+	struct buf b = {0};
+	uint32_t cp;
+
+	val_repr(v, &b);
+	for (struct str s = buf_str(&b); s.n;) {
+		size_t n = str_utf8(s, &cp);
+
+		if (cp < 0x80)
+			buf_addc(out, s.p[0]);
+		else
+			buf_printf(out,
+			           cp > 0xffff ? "\\U%08x"
+			           : cp > 0xff ? "\\u%04x"
+			                       : "\\x%02x",
+			           (unsigned)cp);
+		s = str_n(s.p + n, s.n - n);
+	}
+	buf_free(&b);
+}
 
 /* "0", "name", "" and what follows it: ".attr", "[key]". */
 static struct val *format_field(struct fmt_state *st, struct str name)
@@ -292,6 +337,19 @@ static struct val *format_field(struct fmt_state *st, struct str name)
 	while (i < name.n && name.p[i] != '.' && name.p[i] != '[')
 		i++;
 	head = str_n(name.p, i);
+	if (!head.n || str_int(head, &num)) {
+		char how = head.n ? 'm' : 'a';
+
+		if (st->numbering && st->numbering != how) {
+			jinja_fail(st->err,
+			           how == 'm' ? "cannot switch from automatic field numbering to manual "
+			                        "field specification"
+			                      : "cannot switch from manual field specification to "
+			                        "automatic field numbering");
+			return NULL;
+		}
+		st->numbering = how;
+	}
 	if (!head.n)
 		num = st->next++;
 	if (!head.n || str_int(head, &num)) {
@@ -366,6 +424,8 @@ static bool format_one(struct fmt_state *st, struct str f, struct buf *out)
 	if (conv) {
 		if (conv == 's')
 			val_print(v, &rb);
+		else if (conv == 'a')
+			ascii_repr(v, &rb);
 		else
 			val_repr(v, &rb);
 		v = buf_val(&rb, st->c->a);
@@ -458,7 +518,7 @@ static bool percent_value(struct percent *p, struct spec *sp, char conv, const s
 		if (conv == 's' || conv == 'c')
 			val_print(v, &b);
 		else
-			val_repr(v, &b);
+			conv == 'a' ? ascii_repr(v, &b) : val_repr(v, &b);
 		s = buf_str(&b);
 		if (sp->prec >= 0)
 			s = utf8_sub(s, 0, (size_t)sp->prec);
@@ -488,8 +548,7 @@ static bool percent_value(struct percent *p, struct spec *sp, char conv, const s
 		sp->align = '=';
 		sp->prec = -1;
 	}
-	return put_int(sp, val_kind(v) == VAL_INT ? val_get_int(v) : (int64_t)val_get_float(v), v, out,
-	               p->err);
+	return put_int(sp, val_is_whole(v) ? val_get_int(v) : (int64_t)val_get_float(v), v, out, p->err);
 }
 
 static bool percent_one(struct percent *p, struct str f, size_t *i, struct buf *out)

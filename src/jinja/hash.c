@@ -261,7 +261,8 @@ size_t hash_bytes(struct str algorithm, struct str data, unsigned char out[HASH_
 		        .state = wide ? (void *)s64 : (void *)s32,
 		};
 
-		if (!str_eqc(algorithm, algorithms[i].name))
+		if (algorithm.n != strlen(algorithms[i].name) ||
+		    strncasecmp(algorithm.p, algorithms[i].name, algorithm.n) != 0)
 			continue;
 		for (size_t j = 0; j < 8; j++) {
 			s64[j] = algorithms[i].init[j];

@@ -1,21 +1,12 @@
 /* ip - the ipaddr family of ansible.utils: addresses and networks asked about. */
+#include "jinja/ip.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-__extension__ typedef unsigned __int128 addr_t;
-
-/* An address with the length of its network's prefix. */
-struct net {
-	addr_t ip;
-	int bits; /* 32 or 128 */
-	int prefix;
-	bool is_net; /* written with a "/" */
-};
-
-static addr_t mask_of(const struct net *n)
+addr_t ip_mask(const struct net *n)
 {
 	addr_t all = n->bits == 128 ? ~(addr_t)0 : 0xffffffffu;
 
@@ -24,15 +15,15 @@ static addr_t mask_of(const struct net *n)
 
 static addr_t hostmask_of(const struct net *n)
 {
-	return (n->bits == 128 ? ~(addr_t)0 : 0xffffffffu) & ~mask_of(n);
+	return (n->bits == 128 ? ~(addr_t)0 : 0xffffffffu) & ~ip_mask(n);
 }
 
-static addr_t first_of(const struct net *n)
+addr_t ip_first(const struct net *n)
 {
-	return n->ip & mask_of(n);
+	return n->ip & ip_mask(n);
 }
 
-static addr_t last_of(const struct net *n)
+addr_t ip_last(const struct net *n)
 {
 	return n->ip | hostmask_of(n);
 }
@@ -53,7 +44,7 @@ static bool single(const struct net *n)
 	return n->prefix == n->bits;
 }
 
-static const char *addr_text(struct arena *a, addr_t ip, int bits)
+const char *ip_text(struct arena *a, addr_t ip, int bits)
 {
 	unsigned char raw[16];
 	char tmp[INET6_ADDRSTRLEN] = "";
@@ -101,7 +92,7 @@ static bool parse_prefix(struct str s, int bits, int *ret)
 	return m == (*ret ? all & (all << (bits - *ret)) : 0);
 }
 
-static bool parse_net(struct arena *a, struct str s, int version, struct net *n)
+bool ip_parse(struct arena *a, struct str s, int version, struct net *n)
 {
 	ptrdiff_t slash = str_find(s, STR("/"), 0);
 	struct str head = slash < 0 ? s : str_n(s.p, (size_t)slash);
@@ -123,8 +114,8 @@ static bool within(const struct net *n, const char *cidr)
 {
 	struct arena *a = arena_new(NULL);
 	struct net c;
-	bool yes = parse_net(a, str_c(cidr), 0, &c) && c.bits == n->bits &&
-	           (n->ip & mask_of(&c)) == first_of(&c);
+	bool yes =
+	        ip_parse(a, str_c(cidr), 0, &c) && c.bits == n->bits && (n->ip & ip_mask(&c)) == ip_first(&c);
 
 	arena_free(a);
 	return yes;
@@ -181,17 +172,17 @@ struct query {
 
 static struct val *text(struct query *q, addr_t ip)
 {
-	return val_strz(q->a, addr_text(q->a, ip, q->n.bits));
+	return val_strz(q->a, ip_text(q->a, ip, q->n.bits));
 }
 
 static struct val *with_prefix(struct query *q, addr_t ip)
 {
-	return val_strf(q->a, "%s/%d", addr_text(q->a, ip, q->n.bits), q->n.prefix);
+	return val_strf(q->a, "%s/%d", ip_text(q->a, ip, q->n.bits), q->n.prefix);
 }
 
 static struct val *two(struct query *q, addr_t x, addr_t y)
 {
-	return val_strf(q->a, "%s %s", addr_text(q->a, x, q->n.bits), addr_text(q->a, y, q->n.bits));
+	return val_strf(q->a, "%s %s", ip_text(q->a, x, q->n.bits), ip_text(q->a, y, q->n.bits));
 }
 
 /* Networks of two addresses have neither network address nor broadcast. */
@@ -205,23 +196,23 @@ static bool need_net(struct query *q)
 	return q->n.is_net || jinja_fail(q->err, "Not a network address");
 }
 
-static addr_t usable(const struct net *n, bool last)
+addr_t ip_usable(const struct net *n, bool last)
 {
 	if (last)
-		return last_of(n) - !tiny(n);
-	return first_of(n) + !tiny(n);
+		return ip_last(n) - !tiny(n);
+	return ip_first(n) + !tiny(n);
 }
 
 static struct val *q_address(struct query *q)
 {
-	if (single(&q->n) || q->n.ip != first_of(&q->n) || tiny(&q->n) || q->n.bits == 128)
+	if (single(&q->n) || q->n.ip != ip_first(&q->n) || tiny(&q->n) || q->n.bits == 128)
 		return text(q, q->n.ip);
 	return NULL;
 }
 
 static struct val *q_gateway(struct query *q)
 {
-	if (!single(&q->n) && !tiny(&q->n) && (q->n.ip == first_of(&q->n) || q->n.ip == last_of(&q->n)))
+	if (!single(&q->n) && !tiny(&q->n) && (q->n.ip == ip_first(&q->n) || q->n.ip == ip_last(&q->n)))
 		return val_bool(false);
 	return with_prefix(q, q->n.ip);
 }
@@ -236,7 +227,7 @@ static struct val *q_broadcast(struct query *q)
 {
 	if (single(&q->n) || tiny(&q->n))
 		return NULL;
-	return q->n.bits == 128 ? val_strz(q->a, "None") : text(q, last_of(&q->n));
+	return q->n.bits == 128 ? val_strz(q->a, "None") : text(q, ip_last(&q->n));
 }
 
 static struct val *q_cidr(struct query *q)
@@ -246,7 +237,7 @@ static struct val *q_cidr(struct query *q)
 
 static struct val *q_host(struct query *q)
 {
-	if (single(&q->n) || q->n.ip != first_of(&q->n) || tiny(&q->n))
+	if (single(&q->n) || q->n.ip != ip_first(&q->n) || tiny(&q->n))
 		return with_prefix(q, q->n.ip);
 	return NULL;
 }
@@ -273,15 +264,15 @@ static struct val *q_int(struct query *q)
 
 static struct val *q_ip_prefix(struct query *q)
 {
-	if (tiny(&q->n) || (!single(&q->n) && q->n.ip != first_of(&q->n)))
+	if (tiny(&q->n) || (!single(&q->n) && q->n.ip != ip_first(&q->n)))
 		return with_prefix(q, q->n.ip);
 	return NULL;
 }
 
 static struct val *q_ip_netmask(struct query *q)
 {
-	if (tiny(&q->n) || (!single(&q->n) && q->n.ip != first_of(&q->n)))
-		return two(q, q->n.ip, mask_of(&q->n));
+	if (tiny(&q->n) || (!single(&q->n) && q->n.ip != ip_first(&q->n)))
+		return two(q, q->n.ip, ip_mask(&q->n));
 	return NULL;
 }
 
@@ -293,7 +284,7 @@ static struct val *q_ipv4(struct query *q)
 		return q->value;
 	if (high != 0 && high != 0xffff)
 		return val_bool(false);
-	return val_strf(q->a, "%s/%d", addr_text(q->a, q->n.ip & 0xffffffffu, 32),
+	return val_strf(q->a, "%s/%d", ip_text(q->a, q->n.ip & 0xffffffffu, 32),
 	                q->n.prefix < 96 ? 0 : q->n.prefix - 96);
 }
 
@@ -301,27 +292,26 @@ static struct val *q_ipv6(struct query *q)
 {
 	if (q->n.bits == 128)
 		return q->value;
-	return val_strf(q->a, "%s/%d", addr_text(q->a, (addr_t)0xffff << 32 | q->n.ip, 128),
-	                q->n.prefix + 96);
+	return val_strf(q->a, "%s/%d", ip_text(q->a, (addr_t)0xffff << 32 | q->n.ip, 128), q->n.prefix + 96);
 }
 
 static struct val *q_first_usable(struct query *q)
 {
 	if (!need_net(q) || single(&q->n))
 		return NULL;
-	return text(q, usable(&q->n, false));
+	return text(q, ip_usable(&q->n, false));
 }
 
 static struct val *q_last_usable(struct query *q)
 {
 	if (!need_net(q) || single(&q->n))
 		return NULL;
-	return text(q, usable(&q->n, true));
+	return text(q, ip_usable(&q->n, true));
 }
 
 static struct val *neighbour(struct query *q, addr_t ip)
 {
-	if (!need_net(q) || single(&q->n) || ip < usable(&q->n, false) || ip > usable(&q->n, true))
+	if (!need_net(q) || single(&q->n) || ip < ip_usable(&q->n, false) || ip > ip_usable(&q->n, true))
 		return NULL;
 	return text(q, ip);
 }
@@ -340,8 +330,8 @@ static struct val *q_range_usable(struct query *q)
 {
 	if (!need_net(q) || single(&q->n))
 		return NULL;
-	return val_strf(q->a, "%s-%s", addr_text(q->a, usable(&q->n, false), q->n.bits),
-	                addr_text(q->a, usable(&q->n, true), q->n.bits));
+	return val_strf(q->a, "%s-%s", ip_text(q->a, ip_usable(&q->n, false), q->n.bits),
+	                ip_text(q->a, ip_usable(&q->n, true), q->n.bits));
 }
 
 static struct val *q_peer(struct query *q)
@@ -398,32 +388,32 @@ static struct val *q_public(struct query *q)
 
 static struct val *q_net(struct query *q)
 {
-	return single(&q->n) || q->n.ip != first_of(&q->n) ? NULL : with_prefix(q, q->n.ip);
+	return single(&q->n) || q->n.ip != ip_first(&q->n) ? NULL : with_prefix(q, q->n.ip);
 }
 
 static struct val *q_netmask(struct query *q)
 {
-	return text(q, mask_of(&q->n));
+	return text(q, ip_mask(&q->n));
 }
 
 static struct val *q_network(struct query *q)
 {
-	return text(q, first_of(&q->n));
+	return text(q, ip_first(&q->n));
 }
 
 static struct val *q_network_netmask(struct query *q)
 {
-	return two(q, first_of(&q->n), mask_of(&q->n));
+	return two(q, ip_first(&q->n), ip_mask(&q->n));
 }
 
 static struct val *q_network_wildcard(struct query *q)
 {
-	return two(q, first_of(&q->n), hostmask_of(&q->n));
+	return two(q, ip_first(&q->n), hostmask_of(&q->n));
 }
 
 static struct val *q_subnet(struct query *q)
 {
-	return with_prefix(q, first_of(&q->n));
+	return with_prefix(q, ip_first(&q->n));
 }
 
 static struct val *q_prefix(struct query *q)
@@ -463,7 +453,7 @@ static struct val *q_revdns(struct query *q)
 
 static struct val *q_type(struct query *q)
 {
-	return val_strz(q->a, single(&q->n) || q->n.ip != first_of(&q->n) ? "address" : "network");
+	return val_strz(q->a, single(&q->n) || q->n.ip != ip_first(&q->n) ? "address" : "network");
 }
 
 static struct val *q_version(struct query *q)
@@ -476,8 +466,8 @@ static struct val *q_wrap(struct query *q)
 	if (q->n.bits == 32)
 		return q->value;
 	if (q->n.is_net)
-		return val_strf(q->a, "[%s]/%d", addr_text(q->a, q->n.ip, 128), q->n.prefix);
-	return val_strf(q->a, "[%s]", addr_text(q->a, q->n.ip, 128));
+		return val_strf(q->a, "[%s]/%d", ip_text(q->a, q->n.ip, 128), q->n.prefix);
+	return val_strf(q->a, "[%s]", ip_text(q->a, q->n.ip, 128));
 }
 
 static struct val *q_plain(struct query *q)
@@ -550,17 +540,17 @@ static bool ask_other(struct query *q, struct str name, const char *alias, struc
 	int64_t i;
 
 	if (str_int(name, &i)) {
-		addr_t span = last_of(&q->n) - first_of(&q->n), at = nth(span, i);
+		addr_t span = ip_last(&q->n) - ip_first(&q->n), at = nth(span, i);
 
 		if (single(&q->n))
 			*ret = q_plain(q);
 		else
-			*ret = at > span ? val_bool(false) : with_prefix(q, first_of(&q->n) + at);
+			*ret = at > span ? val_bool(false) : with_prefix(q, ip_first(&q->n) + at);
 		return true;
 	}
-	if (!parse_net(q->a, name, 0, &in))
+	if (!ip_parse(q->a, name, 0, &in))
 		return jinja_fail(q->err, "%s: unknown filter type: %.*s", alias, STR_FMT(name));
-	*ret = in.bits == q->n.bits && first_of(&q->n) >= first_of(&in) && last_of(&q->n) <= last_of(&in)
+	*ret = in.bits == q->n.bits && ip_first(&q->n) >= ip_first(&in) && ip_last(&q->n) <= ip_last(&in)
 	               ? q->value
 	               : NULL;
 	return true;
@@ -588,7 +578,7 @@ static bool ask(struct jinja_call *c, struct val *v, struct str name, int versio
 	if (!val_truthy(v) || val_kind(v) == VAL_BOOL)
 		return true;
 	s = val_text(v, c->a);
-	if (!parse_net(c->a, s, version, &q.n))
+	if (!ip_parse(c->a, s, version, &q.n))
 		return true;
 	if (version && (q.n.bits == 32 ? 4 : 6) != version)
 		return true;
@@ -665,61 +655,102 @@ static bool f_ipmath(struct jinja_call *c, struct val **ret, struct err *err)
 	if (!jinja_args(c, "ipmath", "value amount", v, err) || !arg_text(c, v[0], &s, err) ||
 	    !arg_int(v[1], 0, &by, err))
 		return false;
-	if (!parse_net(c->a, s, 0, &n))
+	if (!ip_parse(c->a, s, 0, &n))
 		return jinja_fail(err, "You must pass a valid IP address; %.*s is invalid", STR_FMT(s));
 	n.ip = by < 0 ? n.ip - magnitude(by) : n.ip + magnitude(by);
-	*ret = val_strz(c->a, addr_text(c->a, n.ip, n.bits));
+	*ret = val_strz(c->a, ip_text(c->a, n.ip, n.bits));
 	return true;
 }
 
-/* The number of subnets of a size in a network, one of them, or (for an address) the network around it. */
+static struct val *net_val(struct arena *a, const struct net *n)
+{
+	return val_strf(a, "%s/%d", ip_text(a, n->ip & ip_mask(n), n->bits), n->prefix);
+}
+
+/* The network around an address, SIZE bits long; with an index the one so much smaller (from the end when
+ * negative). */
+static struct val *around(struct arena *a, struct net n, int64_t size, const int64_t *index)
+{
+	if (index && (*index > n.bits + 1 - *index || *index < size - n.bits))
+		return val_bool(false);
+	size = !index ? size : *index < 0 ? n.bits + *index : size + *index;
+	if (size >= n.bits)
+		return NULL;
+	n.prefix = (int)size;
+	return net_val(a, &n);
+}
+
+/* How many networks of SIZE bits are in N, or one of them. */
+static struct val *within_net(struct jinja_call *c, struct net n, int64_t size, const int64_t *index,
+                              struct err *err)
+{
+	addr_t count = size >= n.prefix && size - n.prefix < 63 ? (addr_t)1 << (size - n.prefix) : 0;
+	int64_t at = index ? *index : 0;
+
+	if (!index && size < n.prefix) {
+		jinja_fail(err, "Requested subnet size of %lld is invalid", (long long)size);
+		return NULL;
+	}
+	if (!count && size >= n.prefix) {
+		jinja_fail(err, "ipsubnet: the number of subnets does not fit 64 bits");
+		return NULL;
+	}
+	if (!index)
+		return val_strf(c->a, "%lld", (long long)count);
+	if (at < 0)
+		at += (int64_t)count;
+	if (at < 0 || (count ? (addr_t)at >= count : at > 0))
+		return val_bool(false);
+	n.ip = ip_first(&n) + ((addr_t)(uint64_t)at << (n.bits - size));
+	return val_strf(c->a, "%s/%d", ip_text(c->a, n.ip, n.bits), (int)size);
+}
+
+/* Which of the networks of its size in Q the network N is, from 1. */
+static struct val *rank_in(struct jinja_call *c, const struct net *n, struct str q, struct err *err)
+{
+	struct net in;
+	addr_t rank;
+
+	if (!ip_parse(c->a, q, 0, &in)) {
+		jinja_fail(err, "You must pass a valid subnet or IP address; %.*s is invalid", STR_FMT(q));
+		return NULL;
+	}
+	if (in.bits != n->bits || in.prefix > n->prefix || (n->ip & ip_mask(&in)) != ip_first(&in)) {
+		jinja_fail(err, "%s/%d is not in the subnet %s/%d", ip_text(c->a, ip_first(n), n->bits),
+		           n->prefix, ip_text(c->a, ip_first(&in), in.bits), in.prefix);
+		return NULL;
+	}
+	rank = (ip_first(n) & ~ip_mask(&in)) >> (n->prefix ? n->bits - n->prefix : 0);
+	return val_strf(c->a, "%lld", (long long)rank + 1);
+}
+
 static bool f_ipsubnet(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[3];
 	struct str s, q = STR("");
-	struct net n, sub;
+	struct net n;
 	int64_t size, index;
-	addr_t count;
 
 	if (!jinja_args(c, "ipsubnet", "value query= index=", v, err) || !arg_text(c, v[0], &s, err) ||
-	    (v[1] && !arg_text(c, v[1], &q, err)))
+	    (v[1] && !arg_text(c, v[1], &q, err)) || !arg_int(v[2], 0, &index, err))
 		return false;
 	*ret = val_bool(false);
-	if (!parse_net(c->a, s, 0, &n))
+	if (!ip_parse(c->a, s, 0, &n))
 		return true;
-	if (!q.n) {
-		*ret = val_strf(c->a, "%s/%d", addr_text(c->a, first_of(&n), n.bits), n.prefix);
+	n.ip = ip_first(&n);
+	if (!q.n)
+		*ret = net_val(c->a, &n);
+	else if (!str_int(q, &size) || size < 0)
+		*ret = rank_in(c, &n, q, err);
+	else if (size > n.bits)
 		return true;
-	}
-	if (!str_int(q, &size))
-		return jinja_fail(err, "ipsubnet: the size of a subnet is expected, not '%.*s'", STR_FMT(q));
-	if (size < 0 || size > n.bits)
-		return true;
-	sub = n;
-	sub.prefix = (int)size;
-	if (v[2] && !arg_int(v[2], 0, &index, err))
-		return false;
-	if (n.is_net && size < n.prefix)
-		return jinja_fail(err, "Requested subnet size of %lld is invalid", (long long)size);
-	if (single(&n) || size <= n.prefix) {
-		*ret = val_strf(c->a, "%s/%d", addr_text(c->a, first_of(&sub), n.bits), sub.prefix);
-		return true;
-	}
-	count = size - n.prefix < 63 ? (addr_t)1 << (size - n.prefix) : 0;
-	if (!count)
-		return jinja_fail(err, "ipsubnet: the number of subnets does not fit 64 bits");
-	if (!v[2]) {
-		*ret = val_int(c->a, (int64_t)count);
-		return true;
-	}
-	if (index < 0)
-		index += (int64_t)count;
-	if (index < 0 || (addr_t)index >= count)
-		return true;
-	*ret = val_strf(c->a, "%s/%d",
-	                addr_text(c->a, first_of(&n) + ((addr_t)index << (n.bits - size)), n.bits),
-	                (int)size);
-	return true;
+	else if (single(&n))
+		*ret = around(c->a, n, size, v[2] && !val_is_null(v[2]) ? &index : NULL);
+	else
+		*ret = within_net(c, n, size, v[2] && !val_is_null(v[2]) ? &index : NULL, err);
+	if (!*ret && !err_is(err))
+		return jinja_fail(err, "ipsubnet: there is no such network");
+	return *ret;
 }
 
 static bool f_nthhost(struct jinja_call *c, struct val **ret, struct err *err)
@@ -734,12 +765,12 @@ static bool f_nthhost(struct jinja_call *c, struct val **ret, struct err *err)
 	    !arg_int(v[1], 0, &i, err))
 		return false;
 	*ret = val_bool(false);
-	if (!parse_net(c->a, s, 0, &n) || single(&n))
+	if (!ip_parse(c->a, s, 0, &n) || single(&n))
 		return true;
-	span = last_of(&n) - first_of(&n);
+	span = ip_last(&n) - ip_first(&n);
 	at = nth(span, i);
 	if (at <= span)
-		*ret = val_strz(c->a, addr_text(c->a, first_of(&n) + at, n.bits));
+		*ret = val_strz(c->a, ip_text(c->a, ip_first(&n) + at, n.bits));
 	return true;
 }
 

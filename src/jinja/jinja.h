@@ -35,9 +35,11 @@ struct jinja_func {
 
 enum {
 	JINJA_ALLOW_UNDEF =
-	        1,        /* gets undefined arguments as they are (default, defined); others fail on them */
-	JINJA_IMPURE = 2, /* result depends on more than its arguments: never folded or cached */
-	JINJA_TEXT = 4    /* its text stays text even where it looks like data: to_json, to_yaml, string */
+	        1,         /* gets undefined arguments as they are (default, defined); others fail on them */
+	JINJA_IMPURE = 2,  /* result depends on more than its arguments: never folded or cached */
+	JINJA_TEXT = 4,    /* its text stays text even where it looks like data: to_json, to_yaml, string */
+	JINJA_MARKUP = 8,  /* of HTML it makes HTML */
+	JINJA_ESCAPES = 16 /* and escapes what it puts into it */
 };
 
 /* A test's *ret is a VAL_BOOL. */
@@ -56,12 +58,13 @@ struct jinja_hooks {
 	/* The variable NAME; *ret = NULL when it does not exist. Never called twice for one name in one
 	 * render unless the first call failed. May be NULL: no variables. */
 	bool (*resolve)(void *ctx, struct str name, struct arena *a, struct val **ret, struct err *err);
+	/* Whether the variable NAME, of which a number or null came, is that as it is written: what a
+	 * template in it gave is text once it is printed. May be NULL: always. */
+	bool (*is_plain)(void *ctx, struct str name);
 	/* The text of the template NAME for include/import/extends (p NULL when there is none); its origin's
 	 * src names it. */
 	bool (*load)(void *ctx, struct str name, struct arena *a, struct str *ret_text,
 	             struct origin *ret_origin, struct err *err);
-	/* Called once when a deprecated or surprising construct is met; may be NULL. */
-	void (*warn)(void *ctx, struct origin at, const char *msg);
 };
 
 struct jinja_opts {
@@ -111,6 +114,10 @@ struct jinja_env *jinja_ctx_env(const struct jinja_ctx *c);
 bool jinja_call_val(struct jinja_ctx *c, struct arena *a, struct val *fn, struct val *args,
                     struct val *kwargs, struct val **ret, struct err *err);
 
+/* Calls a filter or test by name ('f' or 't'). */
+bool ctx_call_named(struct jinja_ctx *ctx, struct arena *a, char table, struct str name, struct val *args,
+                    struct val *kwargs, struct val **ret, struct err *err);
+
 /* Renders to text (VAL_STR). The result is secret when anything that went in was. */
 bool jinja_render(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a, struct val **ret,
                   struct err *err);
@@ -127,4 +134,6 @@ bool jinja_eval(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a
                 struct err *err);
 /* Python's ast.literal_eval: false (no error) when TEXT is no literal. */
 bool jinja_literal_eval(struct arena *a, struct str text, struct val **ret);
+/* The same, and nothing but what ast.literal_eval itself takes. */
+bool jinja_python_literal(struct arena *a, struct str text, struct val **ret);
 #endif

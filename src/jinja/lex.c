@@ -1,6 +1,8 @@
 /* lex - template text to tokens. */
+#include "base/val_big.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
+#include "jinja/run.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,9 +12,7 @@ struct lexer {
 	struct arena *a;
 	struct str text; /* without the newline at the end that the template drops */
 	const struct syntax *sx;
-	struct origin at;
 	struct tokens *out;
-	struct err *err;
 	size_t pos;
 	bool line_start; /* the last tag swallowed its newline */
 	char stack[JINJA_MAX_NEST];
@@ -56,6 +56,7 @@ static const char *const tok_names[] = {
         [T_PIPE] = "|",
         [T_COMMA] = ",",
         [T_SEMICOLON] = ";",
+        [T_BAD] = "text that is no token",
 };
 
 const char *tok_name(enum tok t)
@@ -63,38 +64,29 @@ const char *tok_name(enum tok t)
 	return tok_names[t];
 }
 
+static struct token *lex_push(struct lexer *lx, enum tok type, size_t off, struct str s)
+{
+	struct tokens *ts = lx->out;
+
+	ts->v = arena_grow(lx->a, ts->v, ts->n, &ts->cap, sizeof(*ts->v));
+	ts->v[ts->n] = (struct token){.type = type, .off = (uint32_t)off, .s = s};
+	return &ts->v[ts->n++];
+}
+
 static bool lex_fail(struct lexer *lx, size_t off, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
 
+/* Returns false. */
 static bool lex_fail(struct lexer *lx, size_t off, const char *fmt, ...)
 {
-	struct origin at = lx->at;
 	char msg[256];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	if (at.src)
-		at.off += (uint32_t)off;
-	return err_set(lx->err, ERR_USER, at, "%s", msg);
-}
-
-static struct token *lex_push(struct lexer *lx, enum tok type, size_t off, struct str s)
-{
-	struct tokens *ts = lx->out;
-
-	if (ts->n == ts->cap) {
-		size_t cap = ts->cap ? ts->cap * 2 : 32;
-		struct token *v = arena_array(lx->a, cap, sizeof(*v));
-
-		if (ts->n)
-			memcpy(v, ts->v, ts->n * sizeof(*v));
-		ts->v = v;
-		ts->cap = cap;
-	}
-	ts->v[ts->n] = (struct token){.type = type, .off = (uint32_t)off, .s = s};
-	return &ts->v[ts->n++];
+	lex_push(lx, T_BAD, off, str_dup(lx->a, str_c(msg)));
+	return false;
 }
 
 static bool at_str(const struct lexer *lx, size_t pos, struct str s)
@@ -102,14 +94,36 @@ static bool at_str(const struct lexer *lx, size_t pos, struct str s)
 	return s.n && pos + s.n <= lx->text.n && !memcmp(lx->text.p + pos, s.p, s.n);
 }
 
-static bool is_space(char c)
+/* Whether Python counts what is at POS as white space, *RET_LEN bytes of it. */
+static bool space_at(struct str t, size_t pos, size_t *ret_len)
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
+	unsigned char c = pos < t.n ? (unsigned char)t.p[pos] : 'x';
+	uint32_t cp = c;
+
+	*ret_len = c < 0x80 ? 1 : str_utf8(str_n(t.p + pos, t.n - pos), &cp);
+	return cp_space(cp);
 }
 
-static bool is_name_start(char c)
+/* The bytes of a name from POS on: letters and digits of any script, and what combines with them. *RET_OK:
+ * whether Python takes it as an identifier. */
+static size_t name_at(struct str t, size_t pos, bool *ret_ok)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
+	size_t from = pos;
+
+	*ret_ok = true;
+	while (pos < t.n) {
+		unsigned char c = (unsigned char)t.p[pos];
+		uint32_t cp = c;
+		size_t n = c < 0x80 ? 1 : str_utf8(str_n(t.p + pos, t.n - pos), &cp);
+		bool mark = cp == 0xb7 || cp == 0x387 || (cp >= 0x300 && cp <= 0x36f);
+
+		if (c != '_' && !mark && !cp_alpha(cp) && !cp_digit(cp))
+			break;
+		if (cp >= 0x80 && ((pos == from && (mark || cp_digit(cp))) || (cp <= 0xb9 && cp_digit(cp))))
+			*ret_ok = false;
+		pos += n;
+	}
+	return pos - from;
 }
 
 static bool is_digit(char c)
@@ -119,9 +133,17 @@ static bool is_digit(char c)
 
 static size_t skip_space(const struct lexer *lx, size_t pos)
 {
-	while (pos < lx->text.n && is_space(lx->text.p[pos]))
-		pos++;
+	size_t n;
+
+	while (space_at(lx->text, pos, &n))
+		pos += n;
 	return pos;
+}
+
+/* The end of the text FROM..TO without the white space there. */
+static size_t strip_end(const struct lexer *lx, size_t from, size_t to)
+{
+	return from + text_strip(str_n(lx->text.p + from, to - from), NULL, false, true).n;
 }
 
 /* Past one line end at POS. */
@@ -173,28 +195,23 @@ static bool at_line_start(const struct lexer *lx, size_t pos, size_t *ret_bol)
 static int tag_at(const struct lexer *lx, size_t pos, size_t *ret_len)
 {
 	const struct syntax *sx = lx->sx;
-	const struct str starts[] = {sx->comment_start, sx->block_start, sx->var_start};
+	const struct str starts[] = {[LX_COMMENT] = sx->comment_start,
+	                             [LX_BLOCK] = sx->block_start,
+	                             [LX_VAR] = sx->var_start,
+	                             [LX_LINE] = sx->line_statement,
+	                             [LX_LINE_COMMENT] = sx->line_comment};
 	int best = -1;
 	size_t bol;
 
 	*ret_len = 0;
-	for (int i = 0; i < 3; i++) {
-		if (at_str(lx, pos, starts[i]) && starts[i].n > *ret_len) {
+	for (int i = 0; i < LX_NKINDS; i++) {
+		if (starts[i].n > *ret_len && at_str(lx, pos, starts[i]) &&
+		    (i != LX_LINE || at_line_start(lx, pos, &bol))) {
 			best = i;
 			*ret_len = starts[i].n;
 		}
 	}
-	if (best >= 0)
-		return best;
-	if (at_str(lx, pos, sx->line_comment)) {
-		*ret_len = sx->line_comment.n;
-		return LX_LINE_COMMENT;
-	}
-	if (at_str(lx, pos, sx->line_statement) && at_line_start(lx, pos, &bol)) {
-		*ret_len = sx->line_statement.n;
-		return LX_LINE;
-	}
-	return -1;
+	return best;
 }
 
 static size_t find_tag(const struct lexer *lx, size_t pos, int *ret_kind, size_t *ret_len)
@@ -221,16 +238,14 @@ static size_t data_end(const struct lexer *lx, size_t from, size_t pos, char sig
 {
 	size_t end = pos, i;
 
-	if (sign == '-') {
-		while (end > from && is_space(lx->text.p[end - 1]))
-			end--;
-		return end;
-	}
+	if (sign == '-')
+		return strip_end(lx, from, pos);
 	if (!strips || sign == '+' || !lx->sx->lstrip_blocks)
 		return end;
 	for (i = pos; i > from && lx->text.p[i - 1] != '\n' && lx->text.p[i - 1] != '\r'; i--)
-		if (!is_space(lx->text.p[i - 1]))
-			return end;
+		;
+	if (strip_end(lx, i, pos) > i)
+		return end;
 	if (i == from && !(lx->line_start || from == 0))
 		return end;
 	return i;
@@ -319,13 +334,15 @@ static bool lex_raw(struct lexer *lx, size_t from, size_t pos, bool *ret)
 		lx->pos = next;
 		return true;
 	}
-	return lex_fail(lx, pos, "Missing end of raw directive");
+	lx->pos = lx->text.n;
+	return start >= lx->text.n || lex_fail(lx, pos, "Missing end of raw directive");
 }
 
 static bool lex_comment(struct lexer *lx, size_t from, size_t pos, size_t len)
 {
 	size_t p = pos + len, next;
 	char sign = sign_at(lx, p);
+	bool last = p + (sign ? 1 : 0) >= lx->text.n; /* Jinja2 sees no fault in a text that ends here */
 
 	emit_data(lx, from, data_end(lx, from, pos, sign, true));
 	for (; p < lx->text.n; p++) {
@@ -334,7 +351,15 @@ static bool lex_comment(struct lexer *lx, size_t from, size_t pos, size_t len)
 			return true;
 		}
 	}
-	return lex_fail(lx, pos, "Missing end of comment tag");
+	lx->pos = lx->text.n;
+	return last || lex_fail(lx, pos, "Missing end of comment tag");
+}
+
+static unsigned digit_value(char c)
+{
+	return is_digit(c)                          ? (unsigned)(c - '0')
+	       : (c | 32) >= 'a' && (c | 32) <= 'z' ? (unsigned)((c | 32) - 'a' + 10)
+	                                            : 99;
 }
 
 /* The digits of an integer in BASE at P, underscores between them allowed. */
@@ -342,11 +367,9 @@ static size_t scan_digits(struct str t, size_t p, unsigned base, uint64_t *val, 
 {
 	for (size_t n = 0; p < t.n; p++, n++) {
 		char c = t.p[p];
-		unsigned d = is_digit(c)                          ? (unsigned)(c - '0')
-		             : (c | 32) >= 'a' && (c | 32) <= 'z' ? (unsigned)((c | 32) - 'a' + 10)
-		                                                  : 99;
+		unsigned d = digit_value(c);
 
-		if (c == '_' && n && p + 1 < t.n && is_digit(t.p[p + 1]))
+		if (c == '_' && (n || base != 10) && p + 1 < t.n && digit_value(t.p[p + 1]) < base)
 			continue;
 		if (d >= base)
 			break;
@@ -386,6 +409,30 @@ static size_t scan_float(struct str t, size_t p)
 	return q > e ? q : p;
 }
 
+/* A decimal number that begins with 0 is nothing else. */
+static size_t scan_zeros(struct str t, size_t p)
+{
+	size_t e = p + 1;
+
+	while (e < t.n && (t.p[e] == '0' || (t.p[e] == '_' && e + 1 < t.n && t.p[e + 1] == '0')))
+		e += t.p[e] == '_' ? 2 : 1;
+	return e;
+}
+
+struct val *tok_int(struct arena *a, const struct token *t, bool neg)
+{
+	struct str s = t->s;
+	unsigned base = 10;
+
+	if (!t->big)
+		return val_int(a, neg ? -t->i : t->i);
+	if (s.n > 2 && s.p[0] == '0' && strchr("bBoOxX", s.p[1])) {
+		base = (s.p[1] | 32) == 'b' ? 2 : (s.p[1] | 32) == 'o' ? 8 : 16;
+		s = str_from(s, 2);
+	}
+	return val_big_parse(a, s, base, neg);
+}
+
 static bool lex_number(struct lexer *lx)
 {
 	struct str t = lx->text;
@@ -417,46 +464,72 @@ static bool lex_number(struct lexer *lx)
 			e = p;
 	}
 	if (e == p && t.p[p] == '0')
-		for (e = p + 1; e < t.n && t.p[e] == '0'; e++)
-			;
+		e = scan_zeros(t, p);
 	else if (e == p)
 		e = scan_digits(t, p, 10, &v, &over);
-	if (over)
-		return lex_fail(lx, p, "the integer %.*s does not fit 64 bits", (int)(e - p), t.p + p);
+	if (over && (e - p) * 4 > VAL_BIG_BITS)
+		return lex_fail(lx, p, "an integer of %zu digits is too large", e - p);
 	k = lex_push(lx, T_INT, p, str_n(t.p + p, e - p));
 	k->i = (int64_t)v;
+	k->big = over;
 	lx->pos = e;
 	return true;
 }
 
-/* NDIGITS hex digits at P as a code point. */
-static bool hex_escape(struct str s, size_t p, size_t ndigits, uint32_t *ret)
+/* The hex digits of the escape sequence ROW at P as a code point; what Python says otherwise. */
+static const char *hex_escape(struct str s, size_t p, char kind, size_t *ret_n, uint32_t *ret)
 {
-	uint64_t v = 0;
-	bool over = false;
+	static const struct {
+		char kind;
+		size_t digits;
+		const char *fault;
+	} rows[] = {{'x', 2, "truncated \\xXX escape"},
+	            {'u', 4, "truncated \\uXXXX escape"},
+	            {'U', 8, "truncated \\UXXXXXXXX escape"}};
+	size_t row = kind == 'x' ? 0 : kind == 'u' ? 1 : 2;
 
-	if (p + ndigits > s.n || scan_digits(str_n(s.p, p + ndigits), p, 16, &v, &over) != p + ndigits)
-		return false;
-	*ret = (uint32_t)v;
-	return v <= 0x10ffff;
+	*ret = 0;
+	*ret_n = rows[row].digits;
+	for (size_t i = p; i < p + *ret_n; i++) {
+		unsigned d = i < s.n ? digit_value(s.p[i]) : 99;
+
+		if (d >= 16)
+			return rows[row].fault;
+		*ret = *ret << 4 | d;
+	}
+	return *ret > 0x10ffff ? "illegal Unicode character" : NULL;
 }
 
-/* One escape sequence; *I is at the backslash and ends on the last character used. */
-static bool unescape_one(struct str s, size_t *i, struct buf *b)
+/* A backslash before a character that is not ASCII: Jinja2 has written that as an escape sequence by then. */
+static void foreign_escape(struct str s, size_t *i, struct buf *b)
+{
+	uint32_t cp;
+	size_t n = str_utf8(str_n(s.p + *i + 1, s.n - *i - 1), &cp);
+
+	buf_printf(b, cp > 0xffff ? "\\U%08x" : cp > 0xff ? "\\u%04x" : "\\x%02x", (unsigned)cp);
+	*i += n;
+}
+
+/* One escape sequence; *I is at the backslash and ends on the last character used. What is wrong with it. */
+static const char *unescape_one(struct str s, size_t *i, struct buf *b)
 {
 	static const char from[] = "abfnrtv\\'\"", to[] = "\a\b\f\n\r\t\v\\'\"";
 	char c = s.p[*i + 1];
-	const char *hit = strchr(from, c);
+	const char *hit = strchr(from, c), *fault;
 	uint32_t cp = 0;
-	size_t n = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+	size_t n;
 
-	if (n) {
-		if (!hex_escape(s, *i + 2, n, &cp))
-			return false;
+	if (c == 'x' || c == 'u' || c == 'U') {
+		fault = hex_escape(s, *i + 2, c, &n, &cp);
+		if (fault)
+			return fault;
 		buf_utf8(b, cp);
 		*i += 1 + n;
 	} else if (c == 'N') {
-		return false;
+		return *i + 2 < s.n && s.p[*i + 2] == '{' ? "unknown Unicode character name"
+		                                          : "malformed \\N character escape";
+	} else if ((unsigned char)c >= 0x80) {
+		foreign_escape(s, i, b);
 	} else if (hit && c) {
 		buf_addc(b, to[hit - from]);
 		*i += 1;
@@ -470,7 +543,23 @@ static bool unescape_one(struct str s, size_t *i, struct buf *b)
 	} else {
 		buf_addc(b, '\\');
 	}
-	return true;
+	return NULL;
+}
+
+/* No token begins here. Python counts characters, and a line end as one. */
+static bool fail_char(struct lexer *lx)
+{
+	size_t p = lx->pos, at = utf8_len(str_n(lx->text.p, p));
+	struct buf b = {0};
+	uint32_t cp;
+	struct str c = str_n(lx->text.p + p, str_utf8(str_n(lx->text.p + p, lx->text.n - p), &cp));
+
+	for (size_t i = 0; i + 1 < p; i++)
+		at -= lx->text.p[i] == '\r' && lx->text.p[i + 1] == '\n';
+	val_repr(val_str(lx->a, c), &b);
+	lex_fail(lx, p, "unexpected char %s at %zu", b.p, at);
+	buf_free(&b);
+	return false;
 }
 
 static bool lex_string(struct lexer *lx)
@@ -489,9 +578,7 @@ static bool lex_string(struct lexer *lx)
 		}
 	}
 	if (e >= t.n)
-		return lex_fail(lx, from,
-		                q == '"' ? "unexpected char '\"' at %zu" : "unexpected char \"'\" at %zu",
-		                from);
+		return fail_char(lx);
 	s = normalize(lx, str_n(t.p + from + 1, e - from - 1));
 	lx->pos = e + 1;
 	if (!escaped || lx->sx->raw_backslash) {
@@ -499,12 +586,15 @@ static bool lex_string(struct lexer *lx)
 		return true;
 	}
 	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] != '\\') {
+		const char *fault = NULL;
+
+		if (s.p[i] != '\\')
 			buf_addc(&b, s.p[i]);
-		} else if (!unescape_one(s, &i, &b)) {
+		else
+			fault = unescape_one(s, &i, &b);
+		if (fault) {
 			buf_free(&b);
-			return lex_fail(lx, from,
-			                "a \\x, \\u, \\U or \\N escape in this string is not valid");
+			return lex_fail(lx, from, "%s", fault);
 		}
 	}
 	lex_push(lx, T_STR, from, buf_take(&b, lx->a));
@@ -539,7 +629,7 @@ static bool lex_operator(struct lexer *lx)
 	char c = lx->text.p[p];
 
 	if (t == T_EOF)
-		return lex_fail(lx, p, "unexpected char '%c' at %zu", c, p);
+		return fail_char(lx);
 	if (t == T_LPAREN || t == T_LBRACKET || t == T_LBRACE) {
 		if (lx->depth == JINJA_MAX_NEST)
 			return lex_fail(lx, p, "too many nested parentheses");
@@ -555,9 +645,11 @@ static bool lex_operator(struct lexer *lx)
 	return true;
 }
 
-/* Whether the line statement ends at POS; *RET_NEXT is the start of the next line. */
+/* Whether the line statement ends at POS; *RET_NEXT is the start of the next line that is not blank. */
 static bool line_ends(struct lexer *lx, size_t pos, size_t *ret_next)
 {
+	size_t end;
+
 	while (pos < lx->text.n && (lx->text.p[pos] == ' ' || lx->text.p[pos] == '\t'))
 		pos++;
 	if (pos < lx->text.n && at_str(lx, pos, lx->sx->line_comment))
@@ -565,7 +657,11 @@ static bool line_ends(struct lexer *lx, size_t pos, size_t *ret_next)
 			pos++;
 	if (pos < lx->text.n && lx->text.p[pos] != '\n' && lx->text.p[pos] != '\r')
 		return false;
-	*ret_next = skip_newline(lx, pos);
+	end = skip_space(lx, pos);
+	if (end < lx->text.n)
+		while (lx->text.p[end - 1] != '\n' && lx->text.p[end - 1] != '\r')
+			end--;
+	*ret_next = end;
 	lx->line_start = true;
 	return true;
 }
@@ -573,7 +669,7 @@ static bool line_ends(struct lexer *lx, size_t pos, size_t *ret_next)
 /* The inside of a tag up to its end; END_TYPE is T_EOF for a bare expression. */
 static bool lex_inside(struct lexer *lx, struct str end, enum tok end_type, bool line)
 {
-	size_t start = lx->pos, next;
+	size_t start = lx->pos, next, n;
 
 	lx->depth = 0;
 	while (lx->pos < lx->text.n || line) {
@@ -590,17 +686,16 @@ static bool lex_inside(struct lexer *lx, struct str end, enum tok end_type, bool
 		}
 		if (lx->pos >= lx->text.n)
 			break;
-		if (is_space(c)) {
-			lx->pos++;
+		if (space_at(lx->text, lx->pos, &n)) {
+			lx->pos += n;
 			continue;
 		}
-		if (is_name_start(c)) {
-			size_t p = lx->pos;
-
-			while (p < lx->text.n && (is_name_start(lx->text.p[p]) || is_digit(lx->text.p[p])))
-				p++;
-			lex_push(lx, T_NAME, lx->pos, str_n(lx->text.p + lx->pos, p - lx->pos));
-			lx->pos = p;
+		n = is_digit(c) ? 0 : name_at(lx->text, lx->pos, &ok);
+		if (n) {
+			if (!ok)
+				return lex_fail(lx, lx->pos, "Invalid character in identifier");
+			lex_push(lx, T_NAME, lx->pos, str_n(lx->text.p + lx->pos, n));
+			lx->pos += n;
 			continue;
 		}
 		ok = is_digit(c) ? lex_number(lx) : c == '\'' || c == '"' ? lex_string(lx) : lex_operator(lx);
@@ -644,8 +739,7 @@ static bool lex_tag(struct lexer *lx, size_t from, size_t pos, int kind, size_t 
 		emit_data(lx, from, bol > from ? bol : from);
 		lex_push(lx, T_BLOCK_BEGIN, pos, STR(""));
 		lx->pos = pos + len;
-		if (lx->pos < lx->text.n && lx->text.p[lx->pos] == '-')
-			lx->pos++;
+		lx->pos += sign_at(lx, lx->pos) ? 1 : 0;
 		return lex_inside(lx, STR(""), T_BLOCK_END, true);
 	case LX_BLOCK:
 		if (!lex_raw(lx, from, pos, &raw))
@@ -663,18 +757,16 @@ static bool lex_tag(struct lexer *lx, size_t from, size_t pos, int kind, size_t 
 	                  kind == LX_BLOCK ? T_BLOCK_END : T_VAR_END, false);
 }
 
-bool jinja_lex(struct arena *a, struct str text, const struct syntax *sx, struct origin at, bool expr,
-               struct tokens *ret, struct err *err)
+void jinja_lex(struct arena *a, struct str text, const struct syntax *sx, bool expr, struct tokens *ret)
 {
 	struct syntax local = *sx;
-	struct lexer lx = {.a = a, .text = text, .sx = &local, .at = at, .out = ret, .err = err};
+	struct lexer lx = {.a = a, .text = text, .sx = &local, .out = ret};
 
 	*ret = (struct tokens){0};
 	if (expr) {
-		if (!lex_inside(&lx, STR(""), T_EOF, false))
-			return false;
+		lex_inside(&lx, STR(""), T_EOF, false);
 		lex_push(&lx, T_EOF, text.n, STR(""));
-		return true;
+		return;
 	}
 	if (!sx->keep_trailing_newline && lx.text.n) {
 		if (lx.text.p[lx.text.n - 1] == '\n')
@@ -694,8 +786,7 @@ bool jinja_lex(struct arena *a, struct str text, const struct syntax *sx, struct
 			break;
 		}
 		if (!lex_tag(&lx, from, pos, kind, len))
-			return false;
+			break;
 	}
 	lex_push(&lx, T_EOF, lx.text.n, STR(""));
-	return true;
 }

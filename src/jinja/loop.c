@@ -126,7 +126,7 @@ static bool loop_call(void *self, void *ctx, struct val *args, struct val *kwarg
 		buf_free(&o.b);
 		return false;
 	}
-	*ret = rt_captured(sub, &o, saved);
+	*ret = rt_in_markup(sub, rt_captured(sub, &o, saved));
 	return *ret;
 }
 
@@ -180,10 +180,10 @@ static struct val *filtered(struct rt *rt, struct node *n, struct val *items)
 
 static enum flow run_passes(struct rt *rt, struct node *n, struct val *items, struct loop *l)
 {
-	size_t done = 0;
+	bool done = false; /* to Jinja2 a pass that "break" or "continue" cut short is none */
 
 	/* The length is asked each time: a body may append to the list it walks. */
-	for (size_t i = 0; i < val_len(items); i++, done++) {
+	for (size_t i = 0; i < val_len(items); i++) {
 		enum flow f;
 
 		clear_slots(rt, n);
@@ -199,7 +199,8 @@ static enum flow run_passes(struct rt *rt, struct node *n, struct val *items, st
 		if (f == FLOW_FAIL)
 			return f;
 		if (f == FLOW_BREAK)
-			return FLOW_OK;
+			break;
+		done |= f == FLOW_OK;
 	}
 	if (!done && n->wn)
 		return rt_exec_body(rt, n->w, n->wn);

@@ -336,6 +336,51 @@ static bool d_fromkeys(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
+/* ---- objects that hold members by key (hostvars, vars): what a dict has to read them */
+
+static bool o_member(struct jinja_call *c, struct val *key, struct val **ret, struct err *err)
+{
+	struct val *self = SELF(c);
+
+	*ret = NULL;
+	return val_obj_class(self)->get(val_obj_self(self), c->ctx, key, c->a, ret, err);
+}
+
+static bool o_get(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct val *v[3];
+
+	if (!jinja_args(c, "get", "self key default=", v, err) || !o_member(c, v[1], ret, err))
+		return false;
+	if (!*ret)
+		*ret = v[2] ? v[2] : val_null();
+	return true;
+}
+
+static bool o_view(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	const char *what = c->user;
+	struct val *keys = val_obj_class(SELF(c))->keys(val_obj_self(SELF(c)), c->a), *pair, *v;
+
+	*ret = val_list(c->a);
+	VAL_EACH (i, keys) {
+		if (*what != 'k' && !o_member(c, val_at(keys, i), &v, err))
+			return false;
+		if (*what == 'k' || !v) {
+			val_push(*ret, *what == 'k' ? val_at(keys, i) : val_null());
+			continue;
+		}
+		if (*what == 'i') {
+			pair = val_tuple(c->a);
+			val_push(pair, val_at(keys, i));
+			val_push(pair, v);
+			v = pair;
+		}
+		val_push(*ret, v);
+	}
+	return true;
+}
+
 /* ---- numbers */
 
 static bool n_is_integer(struct jinja_call *c, struct val **ret, struct err *err)
@@ -397,6 +442,14 @@ const struct jinja_func py_dict_methods[] = {
         {NULL, NULL, NULL, 0, NULL},
 };
 
+const struct jinja_func py_object_methods[] = {
+        {"get", o_get, "", JINJA_ALLOW_UNDEF, NULL},
+        {"items", o_view, "", 0, "i"},
+        {"keys", o_view, "", 0, "k"},
+        {"values", o_view, "", 0, "v"},
+        {NULL, NULL, NULL, 0, NULL},
+};
+
 const struct jinja_func py_num_methods[] = {
         {"is_integer", n_is_integer, "", 0, NULL},
         {"bit_length", n_bit_length, "", 0, NULL},
@@ -428,7 +481,13 @@ const struct jinja_func *py_method(const struct val *v, struct str name)
 	case VAL_TUPLE: m = py_tuple_methods; break;
 	case VAL_MAP: m = py_dict_methods; break;
 	case VAL_INT:
+	case VAL_BIG:
 	case VAL_FLOAT: m = py_num_methods; break;
+	case VAL_OBJ:
+		if (!val_obj_class(v)->get || !val_obj_class(v)->keys)
+			return NULL;
+		m = py_object_methods;
+		break;
 	default: return NULL;
 	}
 	return name.n ? row_named(m, name) : NULL;

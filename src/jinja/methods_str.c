@@ -169,48 +169,39 @@ static bool m_splitlines(struct jinja_call *c, struct val **ret, struct err *err
 {
 	struct val *v[2], *out = val_list(c->a);
 	struct str s = SELF(c);
-	size_t from = 0;
 
 	if (!jinja_args(c, "splitlines", "self keepends=", v, err))
 		return false;
-	for (size_t i = 0; i < s.n;) {
-		uint32_t cp;
-		size_t n = str_utf8(str_n(s.p + i, s.n - i), &cp);
+	while (s.n) {
+		size_t end, n = text_line(s, &end);
 
-		if (!((cp >= 10 && cp <= 13) || (cp >= 0x1c && cp <= 0x1e) || cp == 0x85 || cp == 0x2028 ||
-		      cp == 0x2029)) {
-			i += n;
-			continue;
-		}
-		if (cp == '\r' && i + 1 < s.n && s.p[i + 1] == '\n')
-			n = 2;
-		push_str(c, out, s.p + from, (arg_bool(v[1], false) ? i + n : i) - from);
-		i += n;
-		from = i;
+		push_str(c, out, s.p, arg_bool(v[1], false) ? n + end : n);
+		s = str_n(s.p + n + end, s.n - n - end);
 	}
-	if (from < s.n)
-		push_str(c, out, s.p + from, s.n - from);
 	*ret = out;
 	return true;
 }
 
 /* S[start:end] for the methods that take them. */
+#define NOWHERE ((size_t)-1)
+
 static bool sub_range(struct jinja_call *c, struct val **v, struct str *s, size_t *ret_from, struct err *err)
 {
 	struct val *whole = val_at(c->args, 0), *part;
+
+	int64_t n = (int64_t)utf8_len(*s), from = 0, to = n;
 
 	*ret_from = 0;
 	if (!v[0] && !v[1])
 		return true;
 	if (!py_slice(c->a, whole, v[0], v[1], NULL, &part, err))
 		return false;
-	if (v[0] && !val_is_null(v[0])) {
-		int64_t from, n = (int64_t)utf8_len(*s);
-
-		if (!arg_int(v[0], 0, &from, err))
-			return false;
-		*ret_from = (size_t)(from < 0 ? (from + n < 0 ? 0 : from + n) : from);
-	}
+	if ((v[0] && !val_is_null(v[0]) && !arg_int(v[0], 0, &from, err)) ||
+	    (v[1] && !val_is_null(v[1]) && !arg_int(v[1], 0, &to, err)))
+		return false;
+	from = from < 0 ? (from + n < 0 ? 0 : from + n) : from;
+	to = to < 0 ? (to + n < 0 ? 0 : to + n) : to > n ? n : to;
+	*ret_from = from > to ? NOWHERE : (size_t)from;
 	*s = val_get_str(part);
 	return true;
 }
@@ -238,7 +229,7 @@ static bool m_affix(struct jinja_call *c, struct val **ret, struct err *err)
 		x = val_get_str(val_at(one, i));
 		yes |= x.n <= s.n && !memcmp(start ? s.p : s.p + s.n - x.n, x.p, x.n);
 	}
-	*ret = val_bool(yes);
+	*ret = val_bool(yes && from != NOWHERE);
 	return true;
 }
 
@@ -292,7 +283,7 @@ static bool m_find(struct jinja_call *c, struct val **ret, struct err *err)
 	if (!jinja_args(c, how, "self sub start= end=", v, err) || !need_str(v[1], &sub, err) ||
 	    !sub_range(c, v + 2, &s, &from, err))
 		return false;
-	at = strstr(how, "r") == how ? rfind(s, sub) : str_find(s, sub, 0);
+	at = from == NOWHERE ? -1 : strstr(how, "r") == how ? rfind(s, sub) : str_find(s, sub, 0);
 	if (at < 0 && strstr(how, "index"))
 		return jinja_fail(err, "substring not found");
 	*ret = val_int(c->a, at < 0 ? -1 : (int64_t)(utf8_len(str_n(s.p, (size_t)at)) + from));
@@ -310,7 +301,7 @@ static bool m_count(struct jinja_call *c, struct val **ret, struct err *err)
 	    !sub_range(c, v + 2, &s, &from, err))
 		return false;
 	if (!sub.n)
-		n = utf8_len(s) + 1;
+		n = from == NOWHERE ? 0 : utf8_len(s) + 1;
 	else
 		for (size_t i = 0; (at = str_find(s, sub, i)) >= 0; i = (size_t)at + sub.n)
 			n++;
@@ -331,6 +322,8 @@ static bool m_join(struct jinja_call *c, struct val **ret, struct err *err)
 	VAL_EACH (i, list) {
 		struct val *x = val_at(list, i);
 
+		if (val_is_markup(val_at(c->args, 0)))
+			x = markup_escape(c->a, x);
 		if (!val_is_str(x)) {
 			buf_free(&b);
 			return jinja_fail(err, "sequence item %zu: expected str instance, %s found", i,
@@ -447,12 +440,16 @@ static bool m_is(struct jinja_call *c, struct val **ret, struct err *err)
 			yes = !up;
 		else if (!strcmp(what, "istitle"))
 			yes = prev_cased ? !up : !low;
+		else if (!strcmp(what, "isprintable"))
+			yes = val_printable(cp);
 		else if (!strcmp(what, "isidentifier"))
 			yes = cp == '_' || cp_alpha(cp) || (i && cp_digit(cp));
 		prev_cased = up || low;
 	}
 	if (!strcmp(what, "isupper") || !strcmp(what, "islower") || !strcmp(what, "istitle"))
 		yes = yes && cased;
+	if (!strcmp(what, "isprintable"))
+		yes = yes || !s.n;
 	if (!strcmp(what, "isascii")) {
 		yes = true;
 		for (size_t i = 0; i < s.n; i++)
@@ -564,33 +561,35 @@ static bool m_translate(struct jinja_call *c, struct val **ret, struct err *err)
 static const enum text_case up = CASE_UPPER, low = CASE_LOWER, swap = CASE_SWAP, cap = CASE_CAPITAL,
                             title = CASE_TITLE;
 
+enum { HTML = JINJA_MARKUP | JINJA_ESCAPES };
+
 const struct jinja_func py_str_methods[] = {
-        {"split", m_split, "", 0, "l"},
-        {"format", m_format, "", 0, "f"},
-        {"replace", m_replace, "", 0, NULL},
+        {"split", m_split, "", HTML, "l"},
+        {"format", m_format, "", HTML, "f"},
+        {"replace", m_replace, "", HTML, NULL},
         {"startswith", m_affix, "", 0, "s"},
         {"endswith", m_affix, "", 0, "e"},
-        {"lower", m_case, "", 0, &low},
-        {"upper", m_case, "", 0, &up},
-        {"join", m_join, "", 0, NULL},
-        {"strip", m_strip, "", 0, "b"},
+        {"lower", m_case, "", HTML, &low},
+        {"upper", m_case, "", HTML, &up},
+        {"join", m_join, "", JINJA_MARKUP, NULL},
+        {"strip", m_strip, "", HTML, "b"},
         {"find", m_find, "", 0, "find"},
-        {"ljust", m_just, "", 0, "l"},
-        {"rjust", m_just, "", 0, "r"},
-        {"center", m_just, "", 0, "c"},
-        {"rstrip", m_strip, "", 0, "r"},
-        {"lstrip", m_strip, "", 0, "l"},
-        {"rsplit", m_split, "", 0, "r"},
-        {"splitlines", m_splitlines, "", 0, NULL},
+        {"ljust", m_just, "", HTML, "l"},
+        {"rjust", m_just, "", HTML, "r"},
+        {"center", m_just, "", HTML, "c"},
+        {"rstrip", m_strip, "", HTML, "r"},
+        {"lstrip", m_strip, "", HTML, "l"},
+        {"rsplit", m_split, "", HTML, "r"},
+        {"splitlines", m_splitlines, "", HTML, NULL},
         {"rfind", m_find, "", 0, "rfind"},
         {"index", m_find, "", 0, "index"},
         {"rindex", m_find, "", 0, "rindex"},
         {"count", m_count, "", 0, NULL},
-        {"title", m_case, "", 0, &title},
-        {"capitalize", m_case, "", 0, &cap},
-        {"swapcase", m_case, "", 0, &swap},
-        {"casefold", m_case, "", 0, &low},
-        {"zfill", m_zfill, "", 0, NULL},
+        {"title", m_case, "", HTML, &title},
+        {"capitalize", m_case, "", HTML, &cap},
+        {"swapcase", m_case, "", HTML, &swap},
+        {"casefold", m_case, "", HTML, &low},
+        {"zfill", m_zfill, "", HTML, NULL},
         {"isdigit", m_is, "", 0, "isdigit"},
         {"isdecimal", m_is, "", 0, "isdecimal"},
         {"isnumeric", m_is, "", 0, "isnumeric"},
@@ -601,15 +600,16 @@ const struct jinja_func py_str_methods[] = {
         {"islower", m_is, "", 0, "islower"},
         {"istitle", m_is, "", 0, "istitle"},
         {"isidentifier", m_is, "", 0, "isidentifier"},
+        {"isprintable", m_is, "", 0, "isprintable"},
         {"isascii", m_is, "", 0, "isascii"},
-        {"removeprefix", m_remove, "", 0, "p"},
-        {"removesuffix", m_remove, "", 0, "s"},
-        {"partition", m_partition, "", 0, "l"},
-        {"rpartition", m_partition, "", 0, "r"},
-        {"expandtabs", m_expandtabs, "", 0, NULL},
-        {"format_map", m_format, "", 0, "m"},
+        {"removeprefix", m_remove, "", HTML, "p"},
+        {"removesuffix", m_remove, "", HTML, "s"},
+        {"partition", m_partition, "", HTML, "l"},
+        {"rpartition", m_partition, "", HTML, "r"},
+        {"expandtabs", m_expandtabs, "", HTML, NULL},
+        {"format_map", m_format, "", HTML, "m"},
         {"encode", m_encode, "", 0, NULL},
         {"decode", m_encode, "", 0, NULL},
-        {"translate", m_translate, "", 0, NULL},
+        {"translate", m_translate, "", HTML, NULL},
         {NULL, NULL, NULL, 0, NULL},
 };

@@ -8,6 +8,7 @@
 #define JINJA_NODE_H
 #include "base/val.h"
 
+#define JINJA_MAX_ELIF 1000
 #define JINJA_MAX_NEST 150 /* of expressions and statements in a text, and of calls while rendering */
 
 /* ---- tokens */
@@ -49,6 +50,7 @@ enum tok {
 	T_PIPE,
 	T_COMMA,
 	T_SEMICOLON,
+	T_BAD, /* what could not be read: s says why */
 };
 
 struct token {
@@ -56,6 +58,7 @@ struct token {
 	uint32_t off;
 	struct str s; /* the name, the text of data, a string's value, an operator's characters */
 	int64_t i;
+	bool big; /* it does not fit I: tok_int() reads it again */
 	double f;
 };
 
@@ -72,9 +75,11 @@ struct syntax {
 	bool trim_blocks, lstrip_blocks, keep_trailing_newline, raw_backslash;
 };
 
-/* All tokens of TEXT, T_EOF last. EXPR: TEXT is the inside of an expression. */
-bool jinja_lex(struct arena *a, struct str text, const struct syntax *sx, struct origin at, bool expr,
-               struct tokens *ret, struct err *err);
+/* All tokens of TEXT, T_EOF last. EXPR: TEXT is the inside of an expression. Where TEXT cannot be read on
+ * there is a T_BAD: what the parser refuses before it is the first error. */
+void jinja_lex(struct arena *a, struct str text, const struct syntax *sx, bool expr, struct tokens *ret);
+/* The number of a T_INT. */
+struct val *tok_int(struct arena *a, const struct token *t, bool neg);
 /* What an error message calls the token. */
 const char *tok_name(enum tok t);
 
@@ -107,6 +112,7 @@ enum ntype {
 	/* statements */
 	N_DATA,
 	N_PRINT,       /* a */
+	N_PRINTS,      /* v of N_PRINT: the tag */
 	N_IF,          /* if a: v else: w */
 	N_FOR,         /* for a in b if c: v else: w */
 	N_SET,         /* a = b */
@@ -123,7 +129,7 @@ enum ntype {
 	N_BREAK,
 	N_CONTINUE,
 	N_DO,    /* a */
-	N_SCOPE, /* body v in a scope of its own */
+	N_SCOPE, /* autoescape a: body v in a scope of its own */
 };
 
 enum {
@@ -137,7 +143,10 @@ enum {
 	NF_CALLER = 128,   /* the macro mentions caller, varargs, kwargs */
 	NF_VARARGS = 256,
 	NF_KWARGS = 512,
-	NF_METHOD = 1024, /* N_ATTR: some type has a method of that name */
+	NF_METHOD = 1024,   /* N_ATTR: some type has a method of that name */
+	NF_ESCAPE = 4096,   /* N_PRINT, N_CONCAT: within {% autoescape %} */
+	NF_VOLATILE = 8192, /* and whether is known only when it runs */
+	NF_TOP = 2048,      /* N_BLOCK: at the top level, perhaps below an "if" */
 };
 
 enum cmp_op { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_IN, CMP_NOTIN };
@@ -163,8 +172,8 @@ struct node {
 	struct str *alias;
 	size_t nnames;
 	struct str s;
-	struct val *k; /* N_CONST; N_ATTR, N_NSREF: the attribute's name */
-	const struct jinja_func *fn;
+	struct val *k; /* N_CONST; N_ATTR, N_NSREF: the attribute's name; N_COND: what it is without else */
+	const struct jinja_func *fn; /* NULL: unknown, which is an error when it runs */
 	/* bound by scope.c */
 	struct ref *refs;
 	uint16_t nrefs;
@@ -185,8 +194,10 @@ struct jinja_tmpl {
 	struct node **body;
 	size_t nbody;
 	struct node *expr; /* of compile_expr */
+	bool bare;         /* the text is a variable in its delimiters, blanks at most around it */
 	bool ansible, mutates,
 	        shares; /* shares: has blocks, includes or imports, so that top-level names are exported */
+	bool assigns;   /* has names of its own but those of loops and macros' arguments */
 	struct jinja_opts opts; /* for what it includes */
 	unsigned trailing_newlines;
 	uint16_t nslots;
@@ -209,9 +220,12 @@ struct parser {
 	size_t pos;
 	struct err *err;
 	unsigned depth;
+	uint16_t escape;                             /* NF_ESCAPE, NF_VOLATILE of what is being read */
 	const char *tags[JINJA_MAX_NEST + 2];        /* open statements */
 	const char *const *ends[JINJA_MAX_NEST + 2]; /* what each waits for */
 	size_t ntags;
+	uint32_t line_off; /* where LINE was counted last */
+	size_t line;
 };
 
 struct nodevec {
@@ -224,6 +238,8 @@ struct node *node_new(struct parser *p, enum ntype t, uint32_t off);
 /* Sets the error at OFF and returns NULL. */
 void *parse_fail(struct parser *p, uint32_t off, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 struct token *parse_cur(struct parser *p);
+/* The line OFF is in, from 1. */
+size_t parse_line(struct parser *p, uint32_t off);
 struct token *parse_look(struct parser *p, size_t n);
 bool parse_is(struct parser *p, enum tok t);
 bool parse_is_name(struct parser *p, const char *name);
@@ -255,7 +271,14 @@ struct jinja_env {
 	struct val *index[3]; /* filters, tests, globals: name → row number */
 	const struct jinja_func **rows;
 	size_t nrows, caprows;
+	uintptr_t stack_end; /* rendering that reaches below this address nests too deeply */
 };
+
+/* Whether there is room on the stack to evaluate what is nested in what is being evaluated. */
+static inline bool jinja_stack_left(const struct jinja_env *e)
+{
+	return (uintptr_t)__builtin_frame_address(0) > e->stack_end;
+}
 
 /* A name of TABLE near NAME, for "did you mean", or NULL. */
 const char *jinja_env_near(const struct jinja_env *e, char table, struct str name);

@@ -1,4 +1,5 @@
 /* ops - Python's operators over values. */
+#include "base/val_big.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
@@ -40,9 +41,43 @@ static bool fail_types(enum tok op, const struct val *x, const struct val *y, st
 	                  val_type_name(x), val_type_name(y));
 }
 
-static bool fail_range(enum tok op, struct err *err)
+/* X / Y, rounded once: a quotient of 70 bits and one for what follows them. */
+static double true_div(struct arena *a, const struct val *x, const struct val *y)
 {
-	return jinja_fail(err, "the result of %s does not fit 64 bits", tok_name(op));
+	double dx = val_get_float(x), dy = val_get_float(y);
+	struct val *two = val_int(a, 2), *q, *rest;
+	int shift;
+
+	/* What a float holds to the last bit needs no more care. */
+	if (!val_truthy(x) || isinf(dy) || (fabs(dx) <= 0x1p53 && fabs(dy) <= 0x1p53))
+		return dx / dy;
+	shift = 70 + ilogb(dy) - ilogb(dx);
+	shift = shift < 0 ? 0 : shift;
+	q = val_big_pow(a, two, (uint64_t)shift);
+	q = q ? val_big_mul(a, q, x) : NULL;
+	if (!q)
+		return dx / dy;
+	rest = val_big_div(a, q, y, true);
+	q = val_big_mul(a, val_big_div(a, q, y, false), two);
+	q = q ? val_big_add(a, q, val_int(a, val_truthy(rest))) : NULL;
+	return q ? ldexp(val_get_float(q), -shift - 1) : dx / dy;
+}
+
+/* What leaves 64 bits, or comes from beyond them. Y is not 0 where that matters, nor negative as an exponent.
+ */
+static bool big_binary(struct arena *a, enum tok op, const struct val *x, const struct val *y,
+                       struct val **ret, struct err *err)
+{
+	switch (op) {
+	case T_ADD: *ret = val_big_add(a, x, y); break;
+	case T_SUB: *ret = val_big_sub(a, x, y); break;
+	case T_MUL: *ret = val_big_mul(a, x, y); break;
+	case T_FLOORDIV:
+	case T_MOD: *ret = val_big_div(a, x, y, op == T_MOD); break;
+	case T_POW: *ret = val_kind(y) == VAL_BIG ? NULL : val_big_pow(a, x, (uint64_t)as_int(y)); break;
+	default: *ret = val_float(a, true_div(a, x, y)); break;
+	}
+	return *ret || jinja_fail(err, "the result of %s has more than %d bits", tok_name(op), VAL_BIG_BITS);
 }
 
 static double float_floor_mod(double x, double y)
@@ -58,6 +93,7 @@ static double float_floor_mod(double x, double y)
 
 static bool int_power(struct arena *a, int64_t x, int64_t y, struct val **ret, struct err *err)
 {
+	struct val *base = val_int(a, x), *exp = val_int(a, y);
 	int64_t r = 1;
 
 	if (y < 0) {
@@ -68,10 +104,10 @@ static bool int_power(struct arena *a, int64_t x, int64_t y, struct val **ret, s
 	}
 	while (y > 0) {
 		if ((y & 1) && __builtin_mul_overflow(r, x, &r))
-			return fail_range(T_POW, err);
+			return big_binary(a, T_POW, base, exp, ret, err);
 		y >>= 1;
 		if (y && __builtin_mul_overflow(x, x, &x))
-			return fail_range(T_POW, err);
+			return big_binary(a, T_POW, base, exp, ret, err);
 	}
 	*ret = val_int(a, r);
 	return true;
@@ -89,7 +125,7 @@ static bool int_binary(struct arena *a, enum tok op, int64_t x, int64_t y, struc
 	case T_DIV:
 		if (!y)
 			return jinja_fail(err, "division by zero");
-		*ret = val_float(a, (double)x / (double)y);
+		*ret = val_float(a, true_div(a, val_int(a, x), val_int(a, y)));
 		return true;
 	case T_FLOORDIV:
 	case T_MOD:
@@ -107,9 +143,27 @@ static bool int_binary(struct arena *a, enum tok op, int64_t x, int64_t y, struc
 	default: return int_power(a, x, y, ret, err);
 	}
 	if (over)
-		return fail_range(op, err);
+		return big_binary(a, op, val_int(a, x), val_int(a, y), ret, err);
 	*ret = val_int(a, r);
 	return true;
+}
+
+/* One of them is VAL_BIG. */
+static bool whole_binary(struct arena *a, enum tok op, const struct val *x, const struct val *y,
+                         struct val **ret, struct err *err)
+{
+	struct val *unused;
+
+	if (op == T_POW && val_get_int(y) < 0) {
+		*ret = val_float(a, pow(val_get_float(x), val_get_float(y)));
+		return true;
+	}
+	/* Its words for a division by 0. */
+	if (val_kind(y) != VAL_BIG && !as_int(y) && (op == T_DIV || op == T_FLOORDIV || op == T_MOD))
+		return int_binary(a, op, 1, 0, &unused, err);
+	if (op == T_DIV && isinf(val_get_float(x)))
+		return jinja_fail(err, "integer division result too large for a float");
+	return big_binary(a, op, x, y, ret, err);
 }
 
 static bool float_binary(struct arena *a, enum tok op, double x, double y, struct val **ret, struct err *err)
@@ -126,10 +180,18 @@ static bool float_binary(struct arena *a, enum tok op, double x, double y, struc
 	case T_MUL: r = x * y; break;
 	case T_DIV: r = x / y; break;
 	case T_MOD: r = float_floor_mod(x, y); break;
-	case T_FLOORDIV: r = floor((x - float_floor_mod(x, y)) / y + 0.5); break;
+	case T_FLOORDIV:
+		r = floor((x - float_floor_mod(x, y)) / y + 0.5);
+		r = r == 0 ? copysign(0.0, x / y) : r;
+		break;
 	default:
 		if (x == 0 && y < 0)
 			return jinja_fail(err, "0.0 cannot be raised to a negative power");
+		if (x < 0 && isfinite(x) && isfinite(y) && floor(y) != y)
+			return jinja_fail(err,
+			                  "a negative number to the power of %g is complex, which is not "
+			                  "supported",
+			                  y);
 		r = pow(x, y);
 		if (isinf(r) && !isinf(x) && !isinf(y))
 			return jinja_fail(err, "(34, 'Numerical result out of range')");
@@ -184,6 +246,8 @@ bool py_binary(struct arena *a, enum tok op, struct val *x, struct val *y, struc
 	if (numeric(x) && numeric(y)) {
 		if (val_kind(x) == VAL_FLOAT || val_kind(y) == VAL_FLOAT)
 			return float_binary(a, op, val_get_float(x), val_get_float(y), ret, err);
+		if (val_kind(x) == VAL_BIG || val_kind(y) == VAL_BIG)
+			return whole_binary(a, op, x, y, ret, err);
 		return int_binary(a, op, as_int(x), as_int(y), ret, err);
 	}
 	if (op == T_ADD && val_kind(x) == val_kind(y) && (val_is_str(x) || val_is_list(x))) {
@@ -219,16 +283,33 @@ bool py_negate(struct arena *a, struct val *x, struct val **ret, struct err *err
 		*ret = val_float(a, -val_get_float(x));
 	else if (!numeric(x))
 		return jinja_fail(err, "bad operand type for unary -: '%s'", val_type_name(x));
-	else if (as_int(x) == INT64_MIN)
-		return fail_range(T_SUB, err);
+	else if (val_kind(x) == VAL_BIG || as_int(x) == INT64_MIN)
+		return big_binary(a, T_SUB, val_int(a, 0), x, ret, err);
 	else
 		*ret = val_int(a, -as_int(x));
 	return true;
 }
 
-static bool contains(const struct val *set, const struct val *v, bool *ret, struct err *err)
+/* V among the members of a list; Ansible compares nothing with a value that is undefined. */
+static bool listed(const struct val *set, const struct val *v, bool *ret, struct err *err)
 {
-	if (val_is_undef(set)) {
+	*ret = false;
+	for (size_t i = 0; !*ret && i < val_len(set); i++) {
+		const struct val *one = val_at(set, i);
+		if (val_undef_fails(v) || val_undef_fails(one))
+			return jinja_fail(err, "%s", val_undef_msg(val_undef_fails(v) ? v : one));
+		*ret = val_equal(one, v);
+	}
+	return true;
+}
+
+static bool contains(const struct val *set, const struct val *v, bool strict, bool *ret, struct err *err)
+{
+	if (strict && (val_is_list(set) || val_kind(set) == VAL_TUPLE))
+		return listed(set, v, ret, err);
+	if (strict && val_is_map(set) && val_undef_fails(v))
+		return jinja_fail(err, "%s", val_undef_msg(v));
+	if (val_is_undef(set) || (val_is_undef(v) && val_is_map(set))) {
 		*ret = false;
 		return true;
 	}
@@ -247,9 +328,9 @@ bool py_compare(enum cmp_op op, const struct val *x, const struct val *y, bool s
 	switch (op) {
 	case CMP_EQ: *ret = val_equal(x, y); return true;
 	case CMP_NE: *ret = !val_equal(x, y); return true;
-	case CMP_IN: return contains(y, x, ret, err);
+	case CMP_IN: return contains(y, x, strict, ret, err);
 	case CMP_NOTIN:
-		if (!contains(y, x, ret, err))
+		if (!contains(y, x, strict, ret, err))
 			return false;
 		*ret = !*ret;
 		return true;
@@ -309,7 +390,7 @@ static bool slice_bound(const struct val *v, int64_t n, int64_t step, int64_t df
 
 static bool index_like(const struct val *v)
 {
-	return !v || val_is_null(v) || val_is_undef(v) || val_kind(v) == VAL_INT || val_kind(v) == VAL_BOOL;
+	return !v || val_is_null(v) || val_is_undef(v) || val_is_whole(v) || val_kind(v) == VAL_BOOL;
 }
 
 bool py_slice(struct arena *a, struct val *x, const struct val *lo, const struct val *hi,
@@ -401,27 +482,9 @@ struct val *py_iter(struct arena *a, struct val *v, bool strict, struct err *err
 
 /* ---- history */
 
-static bool deep_unsafe(const struct val *v, unsigned depth)
-{
-	if (val_unsafe(v))
-		return true;
-	if (depth > 100)
-		return false;
-	if (val_is_list(v)) {
-		VAL_EACH (i, v)
-			if (deep_unsafe(val_at(v, i), depth + 1))
-				return true;
-	} else if (val_is_map(v)) {
-		MAP_EACH (i, v)
-			if (deep_unsafe(val_value_at(v, i), depth + 1) || val_unsafe(val_key_at(v, i)))
-				return true;
-	}
-	return false;
-}
-
 bool val_deep_unsafe(const struct val *v)
 {
-	return deep_unsafe(v, 0);
+	return val_find(v, val_unsafe, NULL);
 }
 
 bool val_undef_fails(const struct val *v)
@@ -429,33 +492,12 @@ bool val_undef_fails(const struct val *v)
 	return val_is_undef(v) && !str_eqc(val_undef_name(v), INLINE_IF);
 }
 
-static const struct val *deep_undef(const struct val *v, unsigned depth)
-{
-	const struct val *u = NULL;
-
-	if (val_undef_fails(v))
-		return v;
-	if (depth > 100)
-		return NULL;
-	if (val_is_list(v)) {
-		VAL_EACH (i, v) {
-			u = deep_undef(val_at(v, i), depth + 1);
-			if (u)
-				return u;
-		}
-	} else if (val_is_map(v)) {
-		MAP_EACH (i, v) {
-			u = deep_undef(val_value_at(v, i), depth + 1);
-			if (u)
-				return u;
-		}
-	}
-	return u;
-}
-
 const struct val *val_deep_undef(const struct val *v)
 {
-	return deep_undef(v, 0);
+	const struct val *u;
+
+	val_find(v, val_undef_fails, &u);
+	return u;
 }
 
 struct val *val_taint_from(struct arena *a, struct val *res, const struct val *x)

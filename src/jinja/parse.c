@@ -107,6 +107,7 @@ static struct node *parse_name_target(struct parser *p)
 	struct token *t = parse_expect(p, T_NAME);
 	struct node *n;
 
+	p->t->assigns = true;
 	if (!t)
 		return NULL;
 	if (str_eqc(t->s, "true") || str_eqc(t->s, "false") || str_eqc(t->s, "none") ||
@@ -122,7 +123,7 @@ static struct node *parse_if(struct parser *p, uint32_t off)
 	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif", NULL};
 	struct node *top = node_new(p, N_IF, off), *n = top;
 
-	for (;;) {
+	for (unsigned branches = 0;; branches++) {
 		n->a = parse_tuple(p, false, false, NULL, false);
 		if (!n->a || !body_into(p, "if", ends, &n->v, &n->n))
 			return NULL;
@@ -131,6 +132,8 @@ static struct node *parse_if(struct parser *p, uint32_t off)
 			struct nodevec w = {0};
 			struct node *e = node_new(p, N_IF, off);
 
+			if (branches == JINJA_MAX_ELIF)
+				return parse_fail(p, off, "more than %d elif branches", JINJA_MAX_ELIF);
 			nodevec_push(p->a, &w, e);
 			n->w = w.v;
 			n->wn = w.n;
@@ -178,6 +181,7 @@ static struct node *parse_set(struct parser *p, uint32_t off)
 	static const char *const ends[] = {"endset", NULL};
 	struct node *n = node_new(p, N_SET, off);
 
+	p->t->assigns = true;
 	n->a = parse_target(p, true, NULL, true);
 	if (!n->a)
 		return NULL;
@@ -315,6 +319,14 @@ static struct node *parse_with(struct parser *p, uint32_t off)
 	return body_until(p, "with", ends, &n->x, &n->xn) ? n : NULL;
 }
 
+static bool at_top(const struct parser *p)
+{
+	for (size_t i = 0; i < p->ntags; i++)
+		if (strcmp(p->tags[i], "if") != 0)
+			return false;
+	return true;
+}
+
 static struct node *parse_block(struct parser *p, uint32_t off)
 {
 	static const char *const ends[] = {"endblock", NULL};
@@ -328,6 +340,8 @@ static struct node *parse_block(struct parser *p, uint32_t off)
 	for (size_t i = 0; i < bl.n; i++)
 		if (str_eq(bl.v[i]->s, n->s))
 			return parse_fail(p, off, "block '%.*s' defined twice", STR_FMT(n->s));
+	if (at_top(p))
+		n->flags |= NF_TOP;
 	if (parse_skip_name(p, "scoped"))
 		n->flags |= NF_SCOPED;
 	if (parse_skip_name(p, "required"))
@@ -341,8 +355,12 @@ static struct node *parse_block(struct parser *p, uint32_t off)
 	p->t->blocks = bl.v;
 	p->t->nblocks = bl.n;
 	p->t->shares = true;
+	/* A block is on its own: what is around it does not make it escape. */
+	uint16_t outer = p->escape;
+	p->escape = 0;
 	if (!body_until(p, "block", ends, &n->v, &n->n))
 		return NULL;
+	p->escape = outer;
 	if (n->flags & NF_REQUIRED)
 		for (size_t i = 0; i < n->n; i++)
 			if (n->v[i]->type != N_DATA || str_trim(n->v[i]->s).n)
@@ -412,12 +430,12 @@ static struct node *parse_from(struct parser *p, uint32_t off)
 	n->a = parse_expression(p, true);
 	if (!n->a || !parse_expect_name(p, "import"))
 		return NULL;
-	while (!parse_is(p, T_BLOCK_END) && !(v.n && context_follows(p))) {
+	do {
 		struct node *name, *as;
 
 		if (v.n && !parse_expect(p, T_COMMA))
 			return NULL;
-		if (v.n && (parse_is(p, T_BLOCK_END) || context_follows(p)))
+		if (context_follows(p))
 			break;
 		name = as = parse_name_target(p);
 		if (!name)
@@ -432,7 +450,7 @@ static struct node *parse_from(struct parser *p, uint32_t off)
 		}
 		push_name(p, n, name->s, as->s);
 		nodevec_push(p->a, &v, as);
-	}
+	} while (!context_follows(p) && parse_is(p, T_COMMA));
 	n->x = v.v;
 	n->xn = v.n;
 	parse_context(p, n, false);
@@ -445,8 +463,30 @@ static struct node *parse_extends(struct parser *p, uint32_t off)
 
 	p->t->shares = true;
 	p->t->has_extends = true;
+	if (!at_top(p))
+		return parse_fail(p, off, "cannot use extend from a non top-level scope");
 	n->a = parse_expression(p, true);
 	return n->a ? n : NULL;
+}
+
+/* "{% print a, b %}" */
+static struct node *parse_print_tag(struct parser *p, uint32_t off)
+{
+	struct node *n = node_new(p, N_PRINTS, off), *out;
+	struct nodevec v = {0};
+
+	while (!parse_is(p, T_BLOCK_END)) {
+		if (v.n && !parse_expect(p, T_COMMA))
+			return NULL;
+		out = node_new(p, N_PRINT, parse_cur(p)->off);
+		out->a = parse_expression(p, true);
+		if (!out->a)
+			return NULL;
+		nodevec_push(p->a, &v, out);
+	}
+	n->v = v.v;
+	n->n = v.n;
+	return n;
 }
 
 static struct node *parse_do(struct parser *p, uint32_t off)
@@ -483,15 +523,20 @@ static struct node *parse_continue(struct parser *p, uint32_t off)
 	return node_new(p, N_CONTINUE, off);
 }
 
-/* autoescape has no effect here: nothing is ever escaped unless a filter does it. */
 static struct node *parse_autoescape(struct parser *p, uint32_t off)
 {
 	static const char *const ends[] = {"endautoescape", NULL};
 	struct node *n = node_new(p, N_SCOPE, off);
+	uint16_t outer = p->escape;
+	bool ok;
 
-	if (!parse_expression(p, true))
+	n->a = parse_expression(p, true);
+	if (!n->a)
 		return NULL;
-	return body_until(p, "autoescape", ends, &n->v, &n->n) ? n : NULL;
+	p->escape = n->a->type != N_CONST ? NF_ESCAPE | NF_VOLATILE : val_truthy(n->a->k) ? NF_ESCAPE : 0;
+	ok = body_until(p, "autoescape", ends, &n->v, &n->n);
+	p->escape = outer;
+	return ok ? n : NULL;
 }
 
 static const struct {
@@ -510,6 +555,7 @@ static const struct {
         {"import", parse_import},
         {"from", parse_from},
         {"extends", parse_extends},
+        {"print", parse_print_tag},
         {"do", parse_do},
         {"break", parse_break},
         {"continue", parse_continue},

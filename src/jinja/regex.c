@@ -1,6 +1,7 @@
 /* regex - Python's regular expressions on PCRE2: the regex_* filters and the match, search, regex tests. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include "base/pyre.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
@@ -34,68 +35,25 @@ static void free_match(void *match)
 	pcre2_match_data_free(match);
 }
 
-/* What Python writes otherwise than PCRE2: \Z, \uXXXX, {,n}. */
-static struct str translate(struct arena *a, struct str p)
-{
-	struct buf b = {0};
-	struct str out;
-	bool set = false;
-
-	for (size_t i = 0; i < p.n; i++) {
-		char c = p.p[i], d = i + 1 < p.n ? p.p[i + 1] : 0;
-
-		if (c == '\\' && d == 'Z' && !set) {
-			buf_adds(&b, "\\z");
-			i++;
-		} else if (c == '\\' && d == 'u' && i + 5 < p.n) {
-			buf_printf(&b, "\\x{%.4s}", p.p + i + 2);
-			i += 5;
-		} else if (c == '\\' && d) {
-			buf_add(&b, p.p + i, 2);
-			i++;
-		} else if (c == '{' && d == ',' && !set && i + 2 < p.n && p.p[i + 2] >= '0' &&
-		           p.p[i + 2] <= '9') {
-			buf_adds(&b, "{0,");
-			i++;
-		} else if (c == '[' && set) {
-			buf_adds(&b, "\\[");
-		} else {
-			if (c == '[') {
-				set = true;
-				/* "]" right after "[" or "[^" is a member, not the end. */
-				buf_addc(&b, c);
-				if (i + 1 < p.n && p.p[i + 1] == '^')
-					buf_addc(&b, p.p[++i]);
-				if (i + 1 < p.n && p.p[i + 1] == ']') {
-					buf_adds(&b, "\\]");
-					i++;
-				}
-				continue;
-			}
-			if (c == ']')
-				set = false;
-			buf_addc(&b, c);
-		}
-	}
-	out = buf_take(&b, a);
-	buf_free(&b);
-	return out;
-}
-
 static pcre2_code *compiled(struct jinja_ctx *ctx, struct str pattern, uint32_t options, struct err *err)
 {
 	struct regex_cached *r;
-	struct str p;
+	struct buf b = {0};
+	bool ascii;
 	char msg[200];
-	int code;
+	int code = 0;
 	PCRE2_SIZE off;
 
 	for (r = ctx->regexes; r; r = r->next)
 		if (r->options == options && str_eq(r->pattern, pattern))
 			return r->code;
-	p = translate(ctx->a, pattern);
 	r = ARENA_NEW(ctx->a, struct regex_cached);
-	r->code = pcre2_compile((PCRE2_SPTR)p.p, p.n, options, &code, &off, NULL);
+	if (pyre_translate(pattern, &b, &ascii, err))
+		r->code = pcre2_compile((PCRE2_SPTR)(b.p ? b.p : ""), b.n,
+		                        ascii ? options & ~(uint32_t)PCRE2_UCP : options, &code, &off, NULL);
+	buf_free(&b);
+	if (!r->code && !code)
+		return NULL;
 	if (!r->code) {
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)msg, sizeof(msg));
 		jinja_fail(err, "the regular expression '%.*s' is not valid: %s at position %zu",
@@ -117,6 +75,8 @@ static bool regex_open(struct jinja_call *c, struct regex *re, struct str patter
 
 	if (flags & RE_IGNORECASE)
 		options |= PCRE2_CASELESS;
+	/* Python's "^" also stands after a last line's end. */
+	options |= PCRE2_ALT_CIRCUMFLEX;
 	if (flags & RE_MULTILINE)
 		options |= PCRE2_MULTILINE;
 	if (flags & (RE_ANCHORED | RE_FULL))
@@ -127,9 +87,7 @@ static bool regex_open(struct jinja_call *c, struct regex *re, struct str patter
 	re->code = compiled(c->ctx, pattern, options, err);
 	if (!re->code)
 		return false;
-	re->match = pcre2_match_data_create_from_pattern(re->code, NULL);
-	if (!re->match)
-		abort();
+	re->match = xneed(pcre2_match_data_create_from_pattern(re->code, NULL));
 	arena_defer(c->a, free_match, re->match);
 	re->groups = pcre2_get_ovector_count(re->match) - 1;
 	return true;
@@ -176,6 +134,25 @@ static struct str regex_advance(struct regex *re)
 	n = str_utf8(str_n(re->text.p + re->pos, re->text.n - re->pos), &cp);
 	re->pos += n;
 	return str_n(re->text.p + re->pos - n, n);
+}
+
+bool regex_all(struct jinja_call *c, const char *pattern, struct str text, struct val *list, struct err *err)
+{
+	struct regex re;
+	bool found;
+
+	if (!regex_open(c, &re, str_c(pattern), text, 0, err))
+		return false;
+	for (;;) {
+		PCRE2_SIZE *ov = pcre2_get_ovector_pointer(re.match);
+
+		if (!regex_next(&re, &found, err))
+			return false;
+		if (!found)
+			return true;
+		val_push(list, val_str(c->a, str_n(text.p + ov[0], ov[1] - ov[0])));
+		regex_advance(&re);
+	}
 }
 
 /* Group I of the last match; *RET_SET false when it took no part. */
@@ -348,6 +325,7 @@ static bool f_regex_search(struct jinja_call *c, struct val **ret, struct err *e
 	unsigned flags = (arg_bool(val_get(c->kwargs, "ignorecase"), false) ? RE_IGNORECASE : 0u) |
 	                 (arg_bool(val_get(c->kwargs, "multiline"), false) ? RE_MULTILINE : 0u);
 	struct str text, pattern;
+	struct err why = {0};
 	struct regex re;
 	bool found;
 
@@ -369,9 +347,11 @@ static bool f_regex_search(struct jinja_call *c, struct val **ret, struct err *e
 			return jinja_fail(err, "Unknown argument");
 		if (!found)
 			continue;
-		if (!group_ref(&re, name, &g, &len, err))
-			return false;
-		if (!len)
+		if (name.n > 1 && name.p[1] == '0') /* the whole match: no reference in a replacement */
+			g = 0;
+		else if (!group_ref(&re, name, &g, &len, &why) && g < 0)
+			return err_clear(&why), jinja_fail(err, "no such group");
+		else if (!len)
 			return jinja_fail(err, "Unknown argument");
 		val_push(list, group_val(c, &re, (unsigned)g, true));
 	}

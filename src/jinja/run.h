@@ -19,6 +19,8 @@ struct frame {
 struct output {
 	struct buf b;
 	bool secret, unsafe;
+	bool text;       /* the last piece is text that is never read as data */
+	unsigned pieces; /* printed; no more than 2 are told apart */
 };
 
 struct block_def {
@@ -63,6 +65,7 @@ struct jinja_ctx {
 	struct val *cache; /* name → value of the outermost render */
 	struct arena *cache_arena;
 	struct regex_cached *regexes;
+	bool autoescape;       /* what {% autoescape %} around the running statement says */
 	struct val *no_kwargs; /* an empty map, shared by the calls that have none */
 	struct loaded {
 		struct loaded *next;
@@ -89,6 +92,8 @@ enum flow rt_exec_body(struct rt *rt, struct node **v, size_t n);
 void rt_capture(struct rt *rt, struct output *o, struct output **ret_saved);
 /* The captured text as a value; O is freed, the output is SAVED again. NULL when it grew too large. */
 struct val *rt_captured(struct rt *rt, struct output *o, struct output *saved);
+/* V, text made within {% autoescape %}, as HTML; V may be NULL. */
+struct val *rt_in_markup(struct rt *rt, struct val *v);
 bool rt_print(struct rt *rt, const struct val *v);
 struct frame *rt_frame(struct rt *rt, struct frame *parent, size_t nslots);
 bool rt_assign(struct rt *rt, struct node *target, struct val *v);
@@ -131,6 +136,16 @@ const char *py_op_name(enum tok op);
 /* What Jinja2 calls the type in "'dict object' has no attribute 'x'". */
 const char *py_object_name(const struct val *v, struct arena *a);
 
+/* markup.c: V's text as HTML, V itself when it is that already. */
+struct val *markup_escape(struct arena *a, struct val *v);
+/* V, or each text in the list V, taken as HTML. */
+struct val *markup_of(struct arena *a, struct val *v);
+/* What is put into HTML: a text, or the members of V from FROM on, escaped. */
+struct val *markup_parts(struct arena *a, struct val *v, size_t from);
+/* py_binary where X or Y is HTML. */
+bool markup_binary(struct arena *a, enum tok op, struct val *x, struct val *y, struct val **ret,
+                   struct err *err);
+
 /* methods: the row of a method of V's type, or NULL; args[0] of its call is V. */
 const struct jinja_func *py_method(const struct val *v, struct str name);
 /* Whether any type has a method of that name. */
@@ -157,20 +172,24 @@ bool arg_int(const struct val *v, int64_t dflt, int64_t *ret, struct err *err);
 bool arg_bool(const struct val *v, bool dflt);
 /* str(v): an error for undefined values where those are strict. */
 bool arg_text(struct jinja_call *c, const struct val *v, struct str *ret, struct err *err);
+/* B, which is freed, as the result. */
+bool ret_text(struct jinja_call *c, struct buf *b, struct val **ret, struct err *err);
 struct val *arg_iter(struct jinja_call *c, struct val *v, struct err *err);
 bool ctx_strict(const struct jinja_ctx *ctx);
 /* X.name or X[name] as templates do it. NULL on error. */
 struct val *ctx_getattr(struct jinja_ctx *ctx, struct arena *a, struct val *obj, struct val *key,
                         struct err *err);
-/* Calls a filter or test by name ('f' or 't'). */
-bool ctx_call_named(struct jinja_ctx *ctx, struct arena *a, char table, struct str name, struct val *args,
-                    struct val *kwargs, struct val **ret, struct err *err);
 
 /*
  * Sorts LIST in place, stable, by KEYS (a list of the same length, or NULL: the members themselves). False
  * when two keys have no order.
  */
 bool val_sort(struct arena *a, struct val *list, struct val *keys, bool reverse, struct err *err);
+
+/* filters_str.c: S with & < > ' " as HTML has them. */
+void html_escape(struct str s, struct buf *b);
+/* regex.c: every match of PATTERN in TEXT into LIST, as text. */
+bool regex_all(struct jinja_call *c, const char *pattern, struct str text, struct val *list, struct err *err);
 
 /* text.c: strings as code points */
 size_t utf8_len(struct str s);
@@ -188,6 +207,9 @@ void text_case(struct str s, enum text_case how, struct buf *out);
 struct str text_strip(struct str s, const struct str *chars, bool left, bool right);
 /* A NUL-terminated value from B, which is freed. */
 struct val *buf_val(struct buf *b, struct arena *a);
+/* The bytes of S up to the first end of a line as Python's splitlines() sees it; *RET_END: those of that end,
+ * 0 when there is none. */
+size_t text_line(struct str s, size_t *ret_end);
 
 /* format.c: Python's format mini-language, str.format and %. */
 bool py_format_spec(const struct val *v, struct str spec, struct buf *out, struct err *err);

@@ -4,7 +4,9 @@
  * A frame is an array of slots. The top level, each macro, each block and each recursive loop have a frame of
  * their own; other scopes (loops, with, filter …) own a range of their frame's slots. A name that may still
  * be unset where it is read (assigned in one branch only, or further down) keeps looking outwards at run
- * time, so it gets several candidates; past the last one it is asked from outside.
+ * time, so it gets several candidates; past the last one it is asked from outside. Not so a name that its
+ * scope assigns, whatever happens, before it reads it, and that no scope around mentions: read in a scope
+ * within, before that, it is undefined, as Jinja2 has it.
  */
 #include "jinja/jinja.h"
 #include "jinja/node.h"
@@ -17,6 +19,7 @@ struct decl {
 	struct str name;
 	uint16_t slot;
 	bool assigned;      /* on every way to here */
+	bool blank;         /* starts undefined, whatever is outside */
 	struct node *owner; /* the loop or macro that wants to know it is used */
 	uint16_t owner_flag;
 };
@@ -31,7 +34,9 @@ struct scope {
 	struct unit *unit;
 	struct decl *v;
 	size_t n, cap;
+	struct val *read; /* names read at this level that are none of V's; NULL: none so far */
 	bool root;
+	bool soft; /* within an "if": an unknown filter or test is an error only when it is reached */
 };
 
 struct binder {
@@ -42,9 +47,11 @@ struct binder {
 	struct err *err;
 	bool ok;
 	unsigned depth;
+	unsigned loops; /* open around what is bound */
 };
 
 static void bind_nodes(struct binder *b, struct node **v, size_t n);
+static void bind_children(struct binder *b, struct node *n);
 static void bind(struct binder *b, struct node *n);
 
 static struct decl *scope_find(struct scope *s, struct str name)
@@ -55,6 +62,27 @@ static struct decl *scope_find(struct scope *s, struct str name)
 	return NULL;
 }
 
+static bool binder_fail(struct binder *b, uint32_t off, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* The first error stays. Returns false. */
+static bool binder_fail(struct binder *b, uint32_t off, const char *fmt, ...)
+{
+	struct origin at = b->t->at;
+	va_list ap;
+	char *msg;
+
+	if (!b->ok)
+		return false;
+	va_start(ap, fmt);
+	msg = arena_vprintf(b->a, fmt, ap);
+	va_end(ap);
+	if (at.src)
+		at.off += off;
+	b->ok = err_set(b->err, ERR_USER, at, "%s", msg);
+	return false;
+}
+
 static struct decl *declare(struct binder *b, struct str name)
 {
 	struct scope *s = b->s;
@@ -62,17 +90,9 @@ static struct decl *declare(struct binder *b, struct str name)
 
 	if (d)
 		return d;
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? s->cap * 2 : 4;
-		struct decl *v = arena_array(b->a, cap, sizeof(*v));
-
-		if (s->n)
-			memcpy(v, s->v, s->n * sizeof(*v));
-		s->v = v;
-		s->cap = cap;
-	}
+	s->v = arena_grow(b->a, s->v, s->n, &s->cap, sizeof(*s->v));
 	if (s->unit->nslots == UINT16_MAX) {
-		b->ok = err_set(b->err, ERR_USER, b->t->at, "the template has too many variables");
+		binder_fail(b, 0, "the template has too many variables");
 		s->unit->nslots = 0;
 	}
 	d = &s->v[s->n++];
@@ -91,37 +111,108 @@ static void leave(struct binder *b)
 	b->s = b->s->parent;
 }
 
-/* Every name assigned in this scope (branches included, scopes within not). */
-static void collect_target(struct binder *b, struct node *n)
+/* Whether S or a scope around it mentions NAME. */
+static bool mentioned(struct scope *s, struct str name)
 {
-	if (n->type == N_NAME)
-		declare(b, n->s);
-	else if (n->type == N_TUPLE)
-		for (size_t i = 0; i < n->n; i++)
-			collect_target(b, n->v[i]);
+	for (; s; s = s->parent)
+		if (scope_find(s, name) || (s->read && val_gets(s->read, name)))
+			return true;
+	return false;
 }
 
-static void collect(struct binder *b, struct node **v, size_t n)
+/* Every name assigned in this scope (branches included, scopes within not). */
+static void collect_target(struct binder *b, struct node *n, bool branch)
 {
-	for (size_t i = 0; i < n; i++) {
+	if (n->type == N_NAME) {
+		bool blank = !branch && !mentioned(b->s, n->s);
+		struct decl *d = declare(b, n->s);
+
+		d->blank |= blank;
+	} else if (n->type == N_TUPLE) {
+		for (size_t i = 0; i < n->n; i++)
+			collect_target(b, n->v[i], branch);
+	}
+}
+
+static void collect_reads(struct binder *b, struct node **v, size_t n);
+
+/* The names that the expression N reads. */
+static void collect_read(struct binder *b, struct node *n)
+{
+	if (!n || b->depth >= MAX_DEPTH)
+		return;
+	b->depth++;
+	if (n->type == N_NAME && !mentioned(b->s, n->s)) {
+		if (!b->s->read)
+			b->s->read = val_map(b->a);
+		val_sets(b->s->read, n->s, val_null());
+	}
+	collect_read(b, n->a);
+	collect_read(b, n->b);
+	collect_read(b, n->c);
+	collect_reads(b, n->v, n->n);
+	collect_reads(b, n->w, n->wn);
+	b->depth--;
+}
+
+static void collect_reads(struct binder *b, struct node **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		collect_read(b, v[i]);
+}
+
+/* What the statement S reads in the scope it stands in, before it assigns anything there. */
+static void collect_statement_reads(struct binder *b, struct node *s)
+{
+	switch (s->type) {
+	case N_PRINT:
+	case N_IF:
+	case N_CALLBLOCK:
+	case N_FILTERBLOCK:
+	case N_INCLUDE:
+	case N_IMPORT:
+	case N_FROM:
+	case N_EXTENDS:
+	case N_DO: collect_read(b, s->a); break;
+	case N_FOR:
+	case N_SET: collect_read(b, s->b); break;
+	case N_PRINTS: collect_reads(b, s->v, s->n); break;
+	case N_WITH: collect_reads(b, s->w, s->wn); break;
+	default: break;
+	}
+}
+
+static void collect_from(struct binder *b, struct node **v, size_t n, bool branch)
+{
+	for (size_t i = 0; i < n && b->t->assigns; i++) {
 		struct node *s = v[i];
 
+		collect_statement_reads(b, s);
 		switch (s->type) {
 		case N_SET:
 		case N_SETBLOCK:
-		case N_MACRO: collect_target(b, s->a); break;
-		case N_IMPORT: collect_target(b, s->b); break;
+		case N_MACRO:
+			if (s->a->type == N_NSREF)
+				collect_read(b, s->a);
+			collect_target(b, s->a, branch);
+			break;
+		case N_IMPORT: collect_target(b, s->b, branch); break;
 		case N_FROM:
 			for (size_t j = 0; j < s->xn; j++)
-				collect_target(b, s->x[j]);
+				collect_target(b, s->x[j], branch);
 			break;
 		case N_IF:
-			collect(b, s->v, s->n);
-			collect(b, s->w, s->wn);
+			collect_from(b, s->v, s->n, true);
+			collect_from(b, s->w, s->wn, true);
 			break;
 		default: break;
 		}
 	}
+}
+
+static void collect(struct binder *b, struct node **v, size_t n)
+{
+	collect_from(b, v, n, false);
 }
 
 static void store(struct binder *b, struct node *n)
@@ -129,6 +220,8 @@ static void store(struct binder *b, struct node *n)
 	if (n->type == N_NAME) {
 		struct decl *d = declare(b, n->s);
 
+		if (b->loops && str_eqc(n->s, "loop"))
+			binder_fail(b, n->off, "Can't assign to special loop variable in for-loop target");
 		d->assigned = true;
 		n->refs = ARENA_NEW(b->a, struct ref);
 		n->refs[0].slot = d->slot;
@@ -170,7 +263,7 @@ static void load(struct binder *b, struct node *n)
 		if (!d)
 			continue;
 		refs[nrefs++] = (struct ref){depth, d->slot};
-		sure = d->assigned;
+		sure = d->assigned || d->blank;
 		if (d->owner)
 			d->owner->flags |= d->owner_flag;
 	}
@@ -200,8 +293,8 @@ static void bind_visible(struct binder *b, struct node *n)
 			/* The outermost comes first, so that inner ones, when set, replace it. */
 			n->nvisible++;
 			n->visible[max - n->nvisible] = (struct var_at){d->name, {depth, d->slot}};
-			if (d->owner && !val_gets(seen, d->name))
-				d->owner->flags |= d->owner_flag;
+			if (n->type == N_BLOCK && d->owner_flag == NF_USES_LOOP && !val_gets(seen, d->name))
+				d->owner->flags |= NF_USES_LOOP;
 			val_sets(seen, d->name, val_null());
 		}
 	}
@@ -216,11 +309,27 @@ static bool *save_assigned(struct binder *b)
 	return v;
 }
 
+/* N's filter or test is unknown: an error before anything runs. Not within an "if", which may ask for it; but
+ * Ansible has no such exception. */
+static void unknown_func(struct binder *b, const struct node *n)
+{
+	char table = n->type == N_TEST ? 't' : 'f';
+	const char *near = jinja_env_near(b->t->env, table, n->s);
+	bool first = b->ok;
+
+	if (b->s->soft && !b->t->ansible && !b->t->env->ansible)
+		return;
+	binder_fail(b, n->off, "No %s named '%.*s'.", table == 't' ? "test" : "filter", STR_FMT(n->s));
+	if (near && first)
+		err_hint(b->err, "did you mean '%s'?", near);
+}
+
 static void bind_if(struct binder *b, struct node *n)
 {
 	size_t count;
-	bool *before, *then;
+	bool *before, *then, soft = b->s->soft;
 
+	b->s->soft = true;
 	bind(b, n->a);
 	count = b->s->n;
 	before = save_assigned(b);
@@ -231,6 +340,16 @@ static void bind_if(struct binder *b, struct node *n)
 	bind_nodes(b, n->w, n->wn);
 	for (size_t i = 0; i < count; i++)
 		b->s->v[i].assigned = b->s->v[i].assigned && then[i];
+	b->s->soft = soft;
+}
+
+static void bind_cond(struct binder *b, struct node *n)
+{
+	bool soft = b->s->soft;
+
+	b->s->soft = true;
+	bind_children(b, n);
+	b->s->soft = soft;
 }
 
 static void bind_for(struct binder *b, struct node *n)
@@ -241,6 +360,7 @@ static void bind_for(struct binder *b, struct node *n)
 	struct decl *d;
 
 	bind(b, n->b);
+	b->loops++;
 	enter(b, &s, rec ? &u : b->s->unit);
 	n->lo = s.unit->nslots;
 	d = declare(b, STR("loop"));
@@ -248,11 +368,16 @@ static void bind_for(struct binder *b, struct node *n)
 	d->assigned = true;
 	d->owner = n;
 	d->owner_flag = NF_USES_LOOP;
-	collect_target(b, n->a);
+	collect_target(b, n->a, false);
 	collect(b, n->v, n->n);
 	store(b, n->a);
-	if (n->c)
+	if (n->c) {
+		/* Which members there are is asked before there is a "loop": it is that of the loop around.
+		 */
+		scope_find(&s, STR("loop"))->name = STR("");
 		bind(b, n->c);
+		scope_find(&s, STR(""))->name = STR("loop");
+	}
 	bind_nodes(b, n->v, n->n);
 	n->hi = s.unit->nslots;
 	if (rec) {
@@ -263,6 +388,7 @@ static void bind_for(struct binder *b, struct node *n)
 		leave(b);
 		n->unit_slots = u.nslots;
 		leave(b);
+		b->loops--;
 		return;
 	}
 	leave(b);
@@ -270,15 +396,17 @@ static void bind_for(struct binder *b, struct node *n)
 	collect(b, n->w, n->wn);
 	bind_nodes(b, n->w, n->wn);
 	leave(b);
+	b->loops--;
 }
 
 static uint16_t declare_special(struct binder *b, struct node *n, const char *name, uint16_t flag)
 {
 	struct decl *d = scope_find(b->s, str_c(name));
 
-	if (d)
+	if (d && flag != NF_CALLER)
 		return d->slot; /* an argument of that name */
-	d = declare(b, str_c(name));
+	if (!d)
+		d = declare(b, str_c(name));
 	d->assigned = true;
 	d->owner = n;
 	d->owner_flag = flag;
@@ -296,12 +424,16 @@ static void bind_macro(struct binder *b, struct node *n)
 	n->slot_caller = declare_special(b, n, "caller", NF_CALLER);
 	n->slot_varargs = declare_special(b, n, "varargs", NF_VARARGS);
 	n->slot_kwargs = declare_special(b, n, "kwargs", NF_KWARGS);
-	for (size_t i = 0; i < n->xn; i++)
-		if (str_eqc(n->x[i]->s, "caller"))
-			n->flags |= NF_CALLER;
 	bind_nodes(b, n->w, n->wn);
 	collect(b, n->v, n->n);
 	bind_nodes(b, n->v, n->n);
+	for (size_t i = 0; i < n->xn; i++) {
+		if (str_eqc(n->x[i]->s, "caller") && (n->flags & NF_CALLER) && i < n->xn - n->wn)
+			binder_fail(
+			        b, n->off,
+			        "When defining macros or call blocks the special \"caller\" argument must "
+			        "be omitted or be given a default.");
+	}
 	n->unit_slots = u.nslots;
 	leave(b);
 }
@@ -385,6 +517,13 @@ static void bind_node(struct binder *b, struct node *n)
 			b->t->mutates = true;
 		bind_children(b, n);
 		return;
+	case N_FILTER:
+	case N_TEST:
+		if (!n->fn)
+			unknown_func(b, n);
+		bind_children(b, n);
+		return;
+	case N_COND: bind_cond(b, n); return;
 	case N_IF: bind_if(b, n); return;
 	case N_FOR: bind_for(b, n); return;
 	case N_SET:
@@ -410,7 +549,10 @@ static void bind_node(struct binder *b, struct node *n)
 		bind(b, n->a);
 		bind_inner(b, n->v, n->n);
 		return;
-	case N_SCOPE: bind_inner(b, n->v, n->n); return;
+	case N_SCOPE:
+		bind(b, n->a);
+		bind_inner(b, n->v, n->n);
+		return;
 	case N_WITH: bind_with(b, n); return;
 	case N_BLOCK: bind_block(b, n); return;
 	case N_INCLUDE:
@@ -430,12 +572,8 @@ static void bind_node(struct binder *b, struct node *n)
 
 static void bind(struct binder *b, struct node *n)
 {
-	struct origin at = b->t->at;
-
 	if (b->depth >= MAX_DEPTH) {
-		if (at.src)
-			at.off += n->off;
-		b->ok = err_set(b->err, ERR_USER, at, "the expression is nested too deeply");
+		binder_fail(b, n->off, "the expression is nested too deeply");
 		return;
 	}
 	b->depth++;

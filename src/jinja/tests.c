@@ -1,4 +1,5 @@
 /* tests - Jinja2's tests. */
+#include "base/val_big.h"
 #include "jinja/jinja.h"
 #include "jinja/node.h"
 #include "jinja/run.h"
@@ -35,34 +36,40 @@ static bool t_kind(struct jinja_call *c, struct val **ret, struct err *err)
 	else if (!strcmp(what, "false"))
 		yes = k == VAL_BOOL && !val_get_bool(v[0]);
 	else if (!strcmp(what, "integer"))
-		yes = k == VAL_INT;
+		yes = val_is_whole(v[0]);
 	else if (!strcmp(what, "float"))
 		yes = k == VAL_FLOAT;
 	else if (!strcmp(what, "number"))
-		yes = k == VAL_INT || k == VAL_FLOAT || k == VAL_BOOL;
+		yes = val_is_num(v[0]) || k == VAL_BOOL;
 	else if (!strcmp(what, "string"))
 		yes = k == VAL_STR;
 	else if (!strcmp(what, "mapping"))
 		yes = k == VAL_MAP || (k == VAL_OBJ && val_obj_class(v[0])->keys &&
 		                       val_obj_class(v[0])->plain && val_obj_class(v[0])->get);
 	else if (!strcmp(what, "callable"))
-		yes = k == VAL_OBJ && val_obj_class(v[0])->call;
+		yes = k == VAL_UNDEF ||
+		      (k == VAL_OBJ && val_obj_class(v[0])->call); /* its call says what is missing */
 	else if (!strcmp(what, "sequence"))
 		yes = k == VAL_STR || k == VAL_LIST || k == VAL_TUPLE || k == VAL_MAP ||
 		      (k == VAL_UNDEF && !ctx_strict(c->ctx)) || (k == VAL_OBJ && val_obj_class(v[0])->keys);
 	else if (!strcmp(what, "iterable"))
-		yes = k == VAL_STR || k == VAL_LIST || k == VAL_TUPLE || k == VAL_MAP ||
-		      (k == VAL_UNDEF && !ctx_strict(c->ctx)) || (k == VAL_OBJ && val_obj_class(v[0])->keys);
+		yes = k == VAL_STR || k == VAL_LIST || k == VAL_TUPLE || k == VAL_MAP || k == VAL_UNDEF ||
+		      (k == VAL_OBJ && val_obj_class(v[0])->keys);
 	return ret_bool(yes, ret);
 }
 
 static bool t_compare(struct jinja_call *c, struct val **ret, struct err *err)
 {
-	struct val *v[2];
+	static const char *const names[] = {[CMP_EQ] = "eq", [CMP_NE] = "ne", [CMP_LT] = "lt",
+	                                    [CMP_LE] = "le", [CMP_GT] = "gt", [CMP_GE] = "ge"};
+	enum cmp_op op = *(const enum cmp_op *)c->user;
 	bool yes;
 
-	if (!jinja_args(c, "compare", "a b", v, err) ||
-	    !py_compare(*(const enum cmp_op *)c->user, v[0], v[1], ctx_strict(c->ctx), &yes, err))
+	if (val_len(c->kwargs))
+		return jinja_fail(err, "_operator.%s() takes no keyword arguments", names[op]);
+	if (val_len(c->args) != 2)
+		return jinja_fail(err, "%s expected 2 arguments, got %zu", names[op], val_len(c->args));
+	if (!py_compare(op, val_at(c->args, 0), val_at(c->args, 1), ctx_strict(c->ctx), &yes, err))
 		return false;
 	return ret_bool(yes, ret);
 }
@@ -136,7 +143,9 @@ static bool t_escaped(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[1];
 
-	return jinja_args(c, "escaped", "value", v, err) && ret_bool(false, ret);
+	/* Ansible's undefined value has every attribute, the one that is asked for too. */
+	return jinja_args(c, "escaped", "value", v, err) &&
+	       ret_bool(val_is_markup(v[0]) || (val_is_undef(v[0]) && ctx_strict(c->ctx)), ret);
 }
 
 /* Whether a filter or test of that name exists. */
@@ -160,37 +169,37 @@ const struct jinja_func jinja_tests_core[] = {
         {"==", t_compare, "Equal.", 0, &eq},
         {">", t_compare, "Greater than.", 0, &gt},
         {">=", t_compare, "At least.", 0, &ge},
-        {"boolean", t_kind, "True or false.", 0, "boolean"},
-        {"callable", t_kind, "Can be called.", 0, "callable"},
+        {"boolean", t_kind, "True or false.", U, "boolean"},
+        {"callable", t_kind, "Can be called.", U, "callable"},
         {"defined", t_kind, "Has a value.", U, "defined"},
         {"divisibleby", t_modulo, "Divisible by a number.", 0, "divisibleby"},
         {"eq", t_compare, "Equal.", 0, &eq},
         {"equalto", t_compare, "Equal.", 0, &eq},
-        {"escaped", t_escaped, "Marked as escaped (nothing is).", 0, NULL},
+        {"escaped", t_escaped, "HTML already: escape leaves it alone.", U, NULL},
         {"even", t_modulo, "An even number.", 0, "even"},
-        {"false", t_kind, "The value false.", 0, "false"},
+        {"false", t_kind, "The value false.", U, "false"},
         {"filter", t_known, "The name of a filter.", 0, "f"},
-        {"float", t_kind, "A floating-point number.", 0, "float"},
+        {"float", t_kind, "A floating-point number.", U, "float"},
         {"ge", t_compare, "At least.", 0, &ge},
         {"greaterthan", t_compare, "Greater than.", 0, &gt},
         {"gt", t_compare, "Greater than.", 0, &gt},
-        {"in", t_in, "A member of a list, map or text.", 0, NULL},
-        {"integer", t_kind, "A whole number.", 0, "integer"},
-        {"iterable", t_kind, "Can be looped over.", U, "iterable"},
+        {"in", t_in, "A member of a list, map or text.", U, NULL},
+        {"integer", t_kind, "A whole number.", U, "integer"},
+        {"iterable", t_kind, "Can be looped over.", 0, "iterable"},
         {"le", t_compare, "At most.", 0, &le},
         {"lessthan", t_compare, "Less than.", 0, &lt},
         {"lower", t_case, "All letters are lower case.", 0, "l"},
         {"lt", t_compare, "Less than.", 0, &lt},
-        {"mapping", t_kind, "A map.", 0, "mapping"},
+        {"mapping", t_kind, "A map.", U, "mapping"},
         {"ne", t_compare, "Not equal.", 0, &ne},
-        {"none", t_kind, "The value none.", 0, "none"},
-        {"number", t_kind, "A number.", 0, "number"},
+        {"none", t_kind, "The value none.", U, "none"},
+        {"number", t_kind, "A number.", U, "number"},
         {"odd", t_modulo, "An odd number.", 0, "odd"},
-        {"sameas", t_sameas, "The very same object.", 0, NULL},
+        {"sameas", t_sameas, "The very same object.", U, NULL},
         {"sequence", t_kind, "A list, text or map.", U, "sequence"},
-        {"string", t_kind, "Text.", 0, "string"},
+        {"string", t_kind, "Text.", U, "string"},
         {"test", t_known, "The name of a test.", 0, "t"},
-        {"true", t_kind, "The value true.", 0, "true"},
+        {"true", t_kind, "The value true.", U, "true"},
         {"undefined", t_kind, "Has no value.", U, "undefined"},
         {"upper", t_case, "All letters are upper case.", 0, "u"},
         {NULL, NULL, NULL, 0, NULL},

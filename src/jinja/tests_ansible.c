@@ -39,6 +39,9 @@ static bool t_result(struct jinja_call *c, struct val **ret, struct err *err)
 	} else if (!strcmp(what, "reachable")) {
 		x = val_get(m, "unreachable");
 		yes = !x || !val_truthy(x);
+	} else if (!strcmp(what, "timedout")) {
+		x = x && val_is_map(x) ? val_get(x, "period") : NULL;
+		yes = x && val_truthy(x);
 	} else {
 		yes = x && val_truthy(x);
 	}
@@ -218,6 +221,7 @@ const struct jinja_func jinja_tests_ansible[] = {
         {"success", t_result, "The task did not fail.", 0, "success"},
         {"successful", t_result, "The task did not fail.", 0, "success"},
         {"superset", t_subset, "Every item of the other list is in this one.", 0, "p"},
+        {"timedout", t_result, "The task was ended because it took too long.", 0, "timedout"},
         {"truthy", t_truthy, "Python takes it for true.", 0, "t"},
         {"unreachable", t_result, "The host could not be reached.", 0, "unreachable"},
         {"uri", t_uri, "A URI.", 0, "uri"},

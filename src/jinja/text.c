@@ -217,6 +217,22 @@ struct str text_strip(struct str s, const struct str *chars, bool left, bool rig
 	return s;
 }
 
+size_t text_line(struct str s, size_t *ret_end)
+{
+	uint32_t cp;
+
+	for (size_t i = 0, n; i < s.n; i += n) {
+		n = str_utf8(str_n(s.p + i, s.n - i), &cp);
+		if ((cp < 10 || cp > 13) && (cp < 0x1c || cp > 0x1e) && cp != 0x85 && cp != 0x2028 &&
+		    cp != 0x2029)
+			continue;
+		*ret_end = cp == '\r' && i + 1 < s.n && s.p[i + 1] == '\n' ? 2 : n;
+		return i;
+	}
+	*ret_end = 0;
+	return s.n;
+}
+
 struct val *buf_val(struct buf *b, struct arena *a)
 {
 	struct val *v = val_str_ref(a, buf_take(b, a));

@@ -49,7 +49,7 @@ static struct tm moment_tm(const struct moment *m)
 	return tm;
 }
 
-/* Python's %f, and the C library's own for the rest. */
+/* A datetime's %f (US >= 0), and the C library's own for the rest. */
 static struct val *format_time(struct arena *a, struct str fmt, const struct tm *tm, int us)
 {
 	struct buf b = {0}, f = {0};
@@ -57,7 +57,7 @@ static struct val *format_time(struct arena *a, struct str fmt, const struct tm 
 	size_t cap = 256, n;
 
 	for (size_t i = 0; i < fmt.n; i++) {
-		if (fmt.p[i] == '%' && i + 1 < fmt.n && fmt.p[i + 1] == 'f') {
+		if (us >= 0 && fmt.p[i] == '%' && i + 1 < fmt.n && fmt.p[i + 1] == 'f') {
 			buf_printf(&f, "%06d", us);
 			i++;
 		} else {
@@ -410,7 +410,8 @@ static bool read_one(char conv, struct str s, size_t *i, struct reading *r)
 	return ok;
 }
 
-static bool read_time(struct str s, struct str fmt, struct reading *r)
+/* *RET_REST is what FMT says nothing about. */
+static bool read_time(struct str s, struct str fmt, struct reading *r, struct str *ret_rest)
 {
 	size_t i = 0;
 
@@ -442,7 +443,8 @@ static bool read_time(struct str s, struct str fmt, struct reading *r)
 	}
 	if (r->hour12)
 		r->tm.tm_hour = r->hour12 % 12 + (r->pm == 1 ? 12 : 0);
-	return i == s.n;
+	*ret_rest = str_n(s.p + i, s.n - i);
+	return true;
 }
 
 /* ---- filters and globals */
@@ -450,16 +452,24 @@ static bool read_time(struct str s, struct str fmt, struct reading *r)
 static bool f_to_datetime(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	struct val *v[2];
-	struct str s, fmt;
+	struct str s, fmt, rest;
 	struct reading r;
+	struct tm given;
+	int64_t at;
 
 	if (!jinja_args(c, "to_datetime", "string format=", v, err) || !arg_text(c, v[0], &s, err) ||
 	    !arg_str(c, v[1], STR("%Y-%m-%d %H:%M:%S"), &fmt, err))
 		return false;
-	if (!read_time(s, fmt, &r))
+	if (!read_time(s, fmt, &r, &rest))
 		return jinja_fail(err, "time data '%.*s' does not match format '%.*s'", STR_FMT(s),
 		                  STR_FMT(fmt));
-	*ret = moment_val(c->a, (int64_t)timegm(&r.tm), r.us);
+	if (rest.n)
+		return jinja_fail(err, "unconverted data remains: %.*s", STR_FMT(rest));
+	given = r.tm;
+	at = (int64_t)timegm(&r.tm);
+	if (r.tm.tm_mday != given.tm_mday && given.tm_mday <= 31) /* more are days of the year */
+		return jinja_fail(err, "day is out of range for month");
+	*ret = moment_val(c->a, at, r.us);
 	return true;
 }
 
@@ -486,7 +496,7 @@ static bool f_strftime(struct jinja_call *c, struct val **ret, struct err *err)
 		gmtime_r(&t, &tm);
 	else
 		localtime_r(&t, &tm);
-	*ret = format_time(c->a, fmt, &tm, 0);
+	*ret = format_time(c->a, fmt, &tm, -1);
 	return true;
 }
 

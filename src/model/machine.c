@@ -149,6 +149,25 @@ static bool read_subnet(struct reader *r, struct network *net)
 	return true;
 }
 
+/* Addresses, IPv4 or IPv6, separated by commas or blanks. */
+static const char *read_nameserver(struct reader *r)
+{
+	const char *all = str_dup(r->a, input(r->in->nameserver)).p;
+	uint32_t ip;
+
+	for (const char *p = all ? all : ""; *p;) {
+		size_t n = strcspn(p, ", \t\n");
+		struct str one = str_n(p, n);
+
+		p += n + (p[n] != '\0');
+		if (!n || ipv4_parse(one, &ip) || memchr(one.p, ':', n))
+			continue;
+		err_set(errs_add(r->errs), ERR_USER, ORIGIN_NONE, "input nameserver: '%.*s' is no address",
+		        STR_FMT(one));
+	}
+	return all;
+}
+
 static bool read_gateway(struct reader *r, struct network *net)
 {
 	struct str s = input(r->in->gateway);
@@ -171,7 +190,7 @@ static bool read_network(struct reader *r)
 	int64_t tag = 0;
 
 	net->bridge = str_dup(r->a, input(r->in->bridge)).p;
-	net->nameserver = str_dup(r->a, input(r->in->nameserver)).p;
+	net->nameserver = read_nameserver(r);
 	net->search_domain = str_dup(r->a, input(r->in->search_domain)).p;
 	if (vlan.n && (!str_int(vlan, &tag) || tag < 1 || tag > 4094))
 		return err_set(errs_add(r->errs), ERR_USER, ORIGIN_NONE,
@@ -189,11 +208,20 @@ static bool read_network(struct reader *r)
 static bool read_address(struct reader *r, struct str s, struct origin at, const char **ret)
 {
 	const struct network *net = &r->m->net;
+	struct str shown = str_n(s.p, s.n < 64 ? s.n : 64);
 	uint32_t ip, gw, host;
 
-	if (!ipv4_parse(s, &ip))
-		return err_set(errs_add(r->errs), ERR_USER, at, "ip_address: '%.*s' is no IPv4 address",
-		               STR_FMT(s));
+	if (!ipv4_parse(s, &ip)) {
+		struct err *e = errs_add(r->errs);
+
+		err_set(e, ERR_USER, at, "ip_address: '%.*s%s' is no IPv4 address", STR_FMT(shown),
+		        shown.n < s.n ? "..." : "");
+		return err_hint(e, "%s",
+		                memchr(s.p, '/', s.n)
+		                        ? "without the network's bits: they follow from vlan_tag or subnet"
+		                : memchr(s.p, ':', s.n) ? "machines have IPv4 addresses"
+		                                        : "write four numbers from 0 to 255: 192.168.10.51");
+	}
 	*ret = ipv4_text(r->a, ip);
 	if (!net->gateway || !ipv4_parse(str_c(net->gateway), &gw))
 		return true; /* the network's own error was named already */
@@ -262,7 +290,8 @@ static void read_field(struct reader *r, struct machine *m, const struct field *
 
 	if (f == &fields[F_ADDRESS]) {
 		if (!text.p)
-			err_set(errs_add(r->errs), ERR_USER, val_origin(v), "ip_address must be text");
+			err_set(errs_add(r->errs), ERR_USER, val_origin(v),
+			        "ip_address must be text: \"192.168.10.51\"");
 		else
 			read_address(r, str_trim(text), val_origin(v), &m->address);
 		return;

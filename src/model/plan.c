@@ -5,6 +5,7 @@
 /* Both tags of a machine of ours; tags are stored lower-cased. */
 #define TAG "nante"
 #define MARK "nante:"
+#define KEY_MARK "nante-host-key:"
 
 struct planner {
 	struct arena *a;
@@ -16,9 +17,9 @@ struct planner {
 };
 
 static const char *const action_names[] = {
-        [PLAN_UNCHANGED] = "unchanged", [PLAN_CREATE] = "create", [PLAN_COMPLETE] = "complete",
-        [PLAN_ADOPT] = "adopt",         [PLAN_UPDATE] = "update", [PLAN_START] = "start",
-        [PLAN_LEAVE] = "leave",
+        [PLAN_UNCHANGED] = "unchanged", [PLAN_CREATE] = "create",   [PLAN_COMPLETE] = "complete",
+        [PLAN_ADOPT] = "adopt",         [PLAN_UPDATE] = "update",   [PLAN_START] = "start",
+        [PLAN_LEAVE] = "leave",         [PLAN_RESTART] = "restart",
 };
 
 const char *plan_action_name(enum plan_action a)
@@ -92,12 +93,13 @@ static const char *setting(struct arena *a, const struct val *config, const char
 static int64_t number_setting(struct arena *a, const struct val *config, const char *key, int64_t dflt)
 {
 	struct str s = str_c(setting(a, config, key)), k, v;
-	int64_t n = dflt;
+	int64_t n = dflt, read;
 
 	/* "4096" or "current=4096": memory is a property string since 8.1 */
 	while (s.n && next_prop(&s, &k, &v)) {
-		if (k.n == 0 || str_eqc(k, "current"))
-			str_int(v, &n);
+		if ((k.n == 0 || str_eqc(k, "current")) && str_int(v, &read) && read >= 0 &&
+		    read <= INT32_MAX)
+			n = read;
 	}
 	return n;
 }
@@ -106,7 +108,7 @@ static int64_t size_gb(struct str s)
 {
 	int64_t n;
 
-	if (s.n < 2 || !str_int(str_n(s.p, s.n - 1), &n))
+	if (s.n < 2 || !str_int(str_n(s.p, s.n - 1), &n) || n < 0 || n > INT64_MAX / 1024)
 		return 0;
 	switch (s.p[s.n - 1]) {
 	case 'T': return n * 1024;
@@ -137,18 +139,24 @@ const char *plan_boot_disk(struct arena *a, const struct val *config, int64_t *r
 	return disk;
 }
 
-/* The line of a description that says whose it is. */
-static struct str mark_of(const char *description)
+/* The line of a description that begins with WORD. */
+static struct str line_of(const char *description, const char *word)
 {
 	struct str rest = str_c(description);
 
 	while (rest.p) {
 		struct str line = str_trim(str_split(&rest, '\n'));
 
-		if (str_starts(line, MARK))
+		if (str_starts(line, word))
 			return line;
 	}
 	return (struct str){NULL, 0};
+}
+
+/* The one that says whose it is. */
+static struct str mark_of(const char *description)
+{
+	return line_of(description, MARK);
 }
 
 static struct str mark_field(struct str mark, const char *key)
@@ -176,8 +184,8 @@ const char *plan_description(struct arena *a, const struct model *m, const struc
 	        mark_text(a, m, want->key, making));
 }
 
-/* DESCRIPTION with our line in it, everything else kept. */
-static const char *marked(struct arena *a, const char *description, const char *mark)
+/* DESCRIPTION with the line MARK in the place of the one that begins with WORD, everything else kept. */
+static const char *marked(struct arena *a, const char *description, const char *word, const char *mark)
 {
 	struct str rest = str_c(description);
 	struct buf b = {0};
@@ -186,7 +194,7 @@ static const char *marked(struct arena *a, const char *description, const char *
 	while (rest.p) {
 		struct str line = str_split(&rest, '\n');
 
-		if (str_starts(str_trim(line), MARK)) {
+		if (str_starts(str_trim(line), word)) {
 			buf_adds(&b, mark);
 			done = true;
 		} else {
@@ -201,6 +209,19 @@ static const char *marked(struct arena *a, const char *description, const char *
 
 	buf_free(&b);
 	return z;
+}
+
+const char *plan_host_key(struct arena *a, const char *description)
+{
+	struct str line = line_of(description, KEY_MARK);
+	size_t n = strlen(KEY_MARK);
+
+	return line.n > n ? str_dup(a, str_trim(str_n(line.p + n, line.n - n))).p : "";
+}
+
+const char *plan_with_host_key(struct arena *a, const char *description, const char *key)
+{
+	return marked(a, description, KEY_MARK, arena_printf(a, KEY_MARK " %s", key));
 }
 
 static bool has_tag(const char *tags, const char *tag)
@@ -233,12 +254,19 @@ static const char *with_tags(struct arena *a, const char *tags, const char *owne
 
 /* ---- what a machine should have ---- */
 
-static const char *wanted_net(struct arena *a, const struct model *m, const char *have)
+/* A container's address is part of its card; a VM's is cloud-init's. */
+static const char *wanted_net(struct arena *a, const struct model *m, const struct machine *want,
+                              const char *have)
 {
-	const char *z = *have ? have : "model=virtio";
+	bool lxc = m->type == MACHINE_LXC;
+	const char *z = *have ? have : lxc ? "name=eth0,type=veth" : "model=virtio";
 
 	z = prop_set(a, str_c(z), "bridge", m->net.bridge);
-	return prop_set(a, str_c(z), "tag", m->net.vlan ? arena_printf(a, "%d", m->net.vlan) : NULL);
+	z = prop_set(a, str_c(z), "tag", m->net.vlan ? arena_printf(a, "%d", m->net.vlan) : NULL);
+	if (!lxc)
+		return z;
+	z = prop_set(a, str_c(z), "ip", arena_printf(a, "%s/%u", want->address, m->net.prefix));
+	return *m->net.gateway ? prop_set(a, str_c(z), "gw", m->net.gateway) : z;
 }
 
 static const char *wanted_ipconfig(struct arena *a, const struct model *m, const struct machine *want)
@@ -264,6 +292,17 @@ static const char *encoded_keys(struct arena *a, const char *keys)
 	return z;
 }
 
+static void put_cloud_init(struct arena *a, struct val *c, const struct model *m, const struct machine *want,
+                           const struct plan_opts *o)
+{
+	put(a, c, "ipconfig0", wanted_ipconfig(a, m, want));
+	put(a, c, "ciuser", o->ssh_user);
+	put(a, c, "sshkeys", encoded_keys(a, o->public_keys));
+	/* Upgrading every package at first boot, the default, would hold apt's lock for minutes. */
+	put(a, c, "ciupgrade", "0");
+	put(a, c, "agent", "enabled=1");
+}
+
 struct val *plan_config(struct arena *a, const struct model *m, const struct machine *want,
                         const struct plan_opts *o, const struct val *have)
 {
@@ -271,17 +310,13 @@ struct val *plan_config(struct arena *a, const struct model *m, const struct mac
 
 	put(a, c, "cores", arena_printf(a, "%d", want->cores));
 	put(a, c, "memory", arena_printf(a, "%lld", (long long)want->memory_mb));
-	put(a, c, "net0", wanted_net(a, m, setting(a, have, "net0")));
-	put(a, c, "ipconfig0", wanted_ipconfig(a, m, want));
+	put(a, c, "net0", wanted_net(a, m, want, setting(a, have, "net0")));
 	if (*m->net.nameserver)
 		put(a, c, "nameserver", m->net.nameserver);
 	if (*m->net.search_domain)
 		put(a, c, "searchdomain", m->net.search_domain);
-	put(a, c, "ciuser", o->ssh_user);
-	put(a, c, "sshkeys", encoded_keys(a, o->public_keys));
-	/* Upgrading every package at first boot, the default, would hold apt's lock for minutes. */
-	put(a, c, "ciupgrade", "0");
-	put(a, c, "agent", "enabled=1");
+	if (m->type == MACHINE_VM)
+		put_cloud_init(a, c, m, want, o);
 	put(a, c, "onboot", "1");
 	put(a, c, "tags", with_tags(a, setting(a, have, "tags"), m->owner));
 	put(a, c, "description", plan_description(a, m, want, false));
@@ -301,11 +336,11 @@ static void change(struct planner *p, struct plan_item *it, const char *what, co
 	it->changes = v;
 }
 
-/* A setting to send, and to show. */
+/* A setting to send, and to show. A container takes all of them as it runs. */
 static void differ(struct planner *p, struct plan_item *it, const char *what, const char *from,
                    const char *to, bool at_restart)
 {
-	bool running = strcmp(it->have->status, "running") == 0;
+	bool running = it->have->type == MACHINE_VM && strcmp(it->have->status, "running") == 0;
 
 	change(p, it, what, *from ? from : "(unset)", to, at_restart && running);
 	put(p->a, it->config, what, to);
@@ -315,12 +350,17 @@ static void compare_numbers(struct planner *p, struct plan_item *it)
 {
 	struct arena *a = p->a;
 	const struct val *c = it->have->config;
-	int64_t cores = number_setting(a, c, "cores", 1) * number_setting(a, c, "sockets", 1);
+	/* A container without the setting has all of its node. */
+	int64_t all = it->have->type == MACHINE_VM ? 1 : 0;
+	int64_t cores = number_setting(a, c, "cores", all) * number_setting(a, c, "sockets", 1);
 	int64_t memory = number_setting(a, c, "memory", 512);
 
-	if (cores != it->want->cores)
+	if (cores != it->want->cores) {
 		differ(p, it, "cores", arena_printf(a, "%lld", (long long)cores),
 		       arena_printf(a, "%d", it->want->cores), true);
+		if (number_setting(a, c, "sockets", 1) != 1)
+			put(a, it->config, "sockets", "1");
+	}
 	if (memory != it->want->memory_mb)
 		differ(p, it, "memory", arena_printf(a, "%lld", (long long)memory),
 		       arena_printf(a, "%lld", (long long)it->want->memory_mb), true);
@@ -329,7 +369,7 @@ static void compare_numbers(struct planner *p, struct plan_item *it)
 static void compare_net(struct planner *p, struct plan_item *it)
 {
 	const char *have = setting(p->a, it->have->config, "net0");
-	const char *want = wanted_net(p->a, p->m, have);
+	const char *want = wanted_net(p->a, p->m, it->want, have);
 
 	if (strcmp(have, want) != 0)
 		differ(p, it, "net0", have, want, true);
@@ -362,8 +402,65 @@ static void compare_marks(struct planner *p, struct plan_item *it)
 		       *agent ? prop_set(a, str_c(agent), "enabled", "1") : "enabled=1", true);
 	if (!str_eqc(mark_of(about), mark)) {
 		change(p, it, "description", "(no mark)", mark, false);
-		put(a, it->config, "description", marked(a, about, mark));
+		put(a, it->config, "description", marked(a, about, MARK, mark));
 	}
+}
+
+static bool has_change(const struct plan_item *it, const char *what)
+{
+	for (size_t i = 0; i < it->n; i++) {
+		if (strcmp(it->changes[i].what, what) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool plan_waits(struct arena *a, const struct val *pending, size_t *at, struct plan_change *ret)
+{
+	/* Settings of ours; others are somebody else's, and so is the moment for them. */
+	static const char *const ours[] = {"cores", "sockets", "memory", "net0", "agent"};
+
+	while (pending && val_is_list(pending) && *at < val_len(pending)) {
+		const struct val *row = val_at(pending, (*at)++);
+		const struct val *to = val_is_map(row) ? val_get(row, "pending") : NULL;
+		const char *from = to ? setting(a, row, "value") : "";
+
+		for (size_t i = 0; to && i < sizeof(ours) / sizeof(*ours); i++) {
+			const char *text = val_text(to, a).p;
+
+			if (!str_eqc(val_map_str(row, "key", ""), ours[i]) || strcmp(from, text) == 0)
+				continue;
+			*ret = (struct plan_change){ours[i], *from ? from : "(unset)", text, true};
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What an earlier run changed and no restart has brought into effect yet. */
+static void compare_pending(struct planner *p, struct plan_item *it)
+{
+	struct plan_change c;
+	size_t at = 0;
+
+	while (plan_waits(p->a, it->have->pending, &at, &c)) {
+		if (has_change(it, c.what))
+			continue;
+		if (p->o->may_restart)
+			change(p, it, c.what, c.from, c.to, true);
+		else
+			it->note = arena_printf(p->a, "%s: %s -> %s waits for the machine's next restart",
+			                        c.what, c.from, c.to);
+	}
+}
+
+static bool needs_restart(const struct plan_item *it)
+{
+	for (size_t i = 0; i < it->n; i++) {
+		if (it->changes[i].at_restart)
+			return true;
+	}
+	return false;
 }
 
 static void compare_disk(struct planner *p, struct plan_item *it)
@@ -386,26 +483,10 @@ static void compare_disk(struct planner *p, struct plan_item *it)
 
 const char *plan_address(struct arena *a, const struct guest *g)
 {
-	struct str cidr = prop_get(str_c(setting(a, g->config, "ipconfig0")), "ip");
+	const char *where = g->type == MACHINE_VM ? "ipconfig0" : "net0";
+	struct str cidr = prop_get(str_c(setting(a, g->config, where)), "ip");
 
 	return str_dup(a, str_split(&cidr, '/')).p;
-}
-
-/* Moving a machine that runs a database to another address is not a setting to change in passing. */
-static bool check_address(struct planner *p, struct plan_item *it)
-{
-	const char *ip = plan_address(p->a, it->have);
-	struct err *e;
-
-	if (!*ip || strcmp(ip, it->want->address) == 0)
-		return true;
-	e = errs_add(p->errs);
-	err_set(e, ERR_USER, it->want->at, "machine %s has the address %s, not %s", it->want->name, ip,
-	        it->want->address);
-	return err_hint(
-	        e,
-	        "the address of a machine is not changed; give it its old one, or add a machine of another "
-	        "name");
 }
 
 static bool refuse(struct planner *p, const struct machine *want, const struct guest *g, const char *why,
@@ -418,6 +499,34 @@ static bool refuse(struct planner *p, const struct machine *want, const struct g
 	return err_hint(e, "%s", hint);
 }
 
+/* Moving a machine that runs a database to another address is not a setting to change in passing. */
+static bool check_address(struct planner *p, struct plan_item *it)
+{
+	const char *ip = plan_address(p->a, it->have);
+	struct err *e;
+
+	/* Only the name would say that it is this one; a stranger's machine must not be changed for that. */
+	if (!*ip && !mark_of(setting(p->a, it->have->config, "description")).p)
+		return refuse(
+		        p, it->want, it->have,
+		        "has the name of this machine, but neither our mark nor a set address",
+		        arena_printf(p->a,
+		                     "rename it, or choose another machine name; if it is to be taken over, "
+		                     "set its %s to %s/%u",
+		                     it->have->type == MACHINE_VM ? "IP Config (Cloud-Init)"
+		                                                  : "network's IPv4",
+		                     it->want->address, p->m->net.prefix));
+	if (!*ip || strcmp(ip, it->want->address) == 0)
+		return true;
+	e = errs_add(p->errs);
+	err_set(e, ERR_USER, it->want->at, "machine %s has the address %s, not %s", it->want->name, ip,
+	        it->want->address);
+	return err_hint(
+	        e,
+	        "the address of a machine is not changed; give it its old one, or add a machine of another "
+	        "name");
+}
+
 static bool check_guest(struct planner *p, const struct machine *want, const struct guest *g, struct str mark)
 {
 	if (g->is_template)
@@ -426,9 +535,12 @@ static bool check_guest(struct planner *p, const struct machine *want, const str
 		return refuse(p, want, g, "is of the other type (VM or container)",
 		              "check the input resource_type");
 	if (*g->lock)
-		return refuse(
-		        p, want, g, arena_printf(p->a, "is locked (%s)", g->lock),
-		        "wait for what holds it; if nothing does, unlock it on its node: qm unlock VMID");
+		return refuse(p, want, g, arena_printf(p->a, "is locked (%s)", g->lock),
+		              g->type == MACHINE_VM ? "wait for what holds it; if nothing does, unlock it on "
+		                                      "its node: qm unlock VMID"
+		                                    : "wait for what holds it; if nothing does, unlock it on "
+		                                      "its node: pct unlock "
+		                                      "VMID");
 	if (mark.p && (!str_eqc(mark_field(mark, "app"), p->m->app) ||
 	               !str_eqc(mark_field(mark, "environment"), p->m->environment)))
 		return refuse(p, want, g, arena_printf(p->a, "belongs to another app (%.*s)", STR_FMT(mark)),
@@ -497,6 +609,8 @@ static void plan_one(struct planner *p, const struct machine *want, struct plan_
 	compare_net(p, it);
 	compare_disk(p, it);
 	compare_marks(p, it);
+	compare_pending(p, it);
+	it->restart = p->o->may_restart && needs_restart(it);
 	if (!mark.p)
 		it->action = PLAN_ADOPT;
 	else if (it->n)

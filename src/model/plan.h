@@ -17,6 +17,8 @@ struct guest {
 	const char *lock;   /* clone, backup, ...; "" = none */
 	bool is_template;
 	const struct val *config; /* GET .../config; NULL for guests that are none of our business */
+	const struct val
+	        *pending; /* GET .../pending: settings, with those that wait for a restart; or NULL */
 };
 
 enum plan_action {
@@ -27,6 +29,7 @@ enum plan_action {
 	PLAN_UPDATE,   /* differs in what can be changed in place */
 	PLAN_START,    /* as it should be, but not running */
 	PLAN_LEAVE,    /* ours and no longer wanted */
+	PLAN_RESTART,  /* no answer of plan_make(): what is done to one that has to be restarted */
 };
 
 struct plan_change {
@@ -43,6 +46,7 @@ struct plan_item {
 	struct plan_change *changes;
 	/* Settings to send with PUT config, as a map of strings; empty when none. */
 	struct val *config;
+	bool restart;            /* a change of it, or of an earlier run, waits for a restart */
 	const char *resize_disk; /* the disk to grow to want->disk_gb, or NULL */
 	const char *note;        /* what differs and stays as it is ("disk stays 50 GB ..."), or NULL */
 };
@@ -56,6 +60,7 @@ struct plan {
 struct plan_opts {
 	const char *ssh_user;    /* cloud-init's user */
 	const char *public_keys; /* newline separated */
+	bool may_restart;        /* a machine whose change needs it */
 };
 
 /*
@@ -66,6 +71,8 @@ struct plan_opts {
  */
 bool plan_make(struct arena *a, const struct model *m, const struct guest *guests, size_t n,
                const struct plan_opts *o, struct plan *ret, struct errs *errs);
+/* The next setting of ours in PENDING, from *AT on, that waits for a restart; false at the end. */
+bool plan_waits(struct arena *a, const struct val *pending, size_t *at, struct plan_change *ret);
 /* How many items write anything. */
 size_t plan_writes(const struct plan *p);
 const char *plan_action_name(enum plan_action a);
@@ -75,6 +82,10 @@ struct val *plan_config(struct arena *a, const struct model *m, const struct mac
                         const struct plan_opts *o, const struct val *have);
 /* Its description. MAKING: at clone time; the mark then says that the configuration is still to come. */
 const char *plan_description(struct arena *a, const struct model *m, const struct machine *want, bool making);
+/* The host key ("type base64") DESCRIPTION keeps of a first contact; "" when it keeps none. */
+const char *plan_host_key(struct arena *a, const char *description);
+/* DESCRIPTION keeping KEY, everything else as it is. */
+const char *plan_with_host_key(struct arena *a, const char *description, const char *key);
 /* The disk the machine boots from ("scsi0") and its size in whole GB (0 unknown), by its configuration. */
 const char *plan_boot_disk(struct arena *a, const struct val *config, int64_t *ret_gb);
 

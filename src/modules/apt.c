@@ -2,6 +2,7 @@
  * apt: what is installed is read from dpkg's database; apt-get runs only when something is to change.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ struct apt {
 	size_t n;
 	bool cache_updated;
 	int64_t cache_time;
+	struct val *asked; /* packages that are there already, by name */
 };
 
 /* "name", "name=version", "name>=version", "name/release" */
@@ -173,6 +175,30 @@ static void set_diff(struct mod_ctx *m, struct str out)
 	buf_free(&b);
 }
 
+/* Who holds one of apt's locks, as a sentence for the end of an error; empty when nobody does. */
+static const char *lock_holder(struct mod_ctx *m)
+{
+	static const char *const locks[] = {"/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock",
+	                                    "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"};
+	for (size_t i = 0; i < sizeof(locks) / sizeof(*locks); i++) {
+		struct flock held = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		int fd = open(locks[i], O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		bool found = fd >= 0 && fcntl(fd, F_GETLK, &held) == 0 && held.l_type != F_UNLCK;
+		if (fd >= 0)
+			close(fd);
+		if (!found)
+			continue;
+		struct buf name = {0};
+		fs_read(arena_printf(m->a, "/proc/%ld/comm", (long)held.l_pid), &name, NULL);
+		const char *text = arena_printf(
+		        m->a, "%s is held by process %ld (%.*s): wait for it to end, or raise lock_timeout",
+		        locks[i], (long)held.l_pid, STR_FMT(str_trim(buf_str(&name))));
+		buf_free(&name);
+		return text;
+	}
+	return "";
+}
+
 static bool fail_run(struct apt *t, const struct mod_out *out)
 {
 	struct mod_ctx *m = t->m;
@@ -196,7 +222,7 @@ static bool fail_run(struct apt *t, const struct mod_out *out)
 		mod_fail(m, "no available installation candidate for %.*s=%.*s", STR_FMT(name),
 		         STR_FMT(number));
 	} else {
-		mod_fail(m, "'%s' failed: %.*s", cmd.p, STR_FMT(out->err));
+		mod_fail(m, "'%s' failed: %.*s%s", cmd.p, STR_FMT(out->err), lock_holder(m));
 	}
 	buf_free(&cmd);
 	return false;
@@ -237,6 +263,15 @@ static int64_t cache_mtime(void)
 	return 0;
 }
 
+/* Looking for news is no change; that there were some is. */
+static bool cache_is_new(struct apt *t)
+{
+	int64_t now = cache_mtime();
+	t->cache_updated = now != t->cache_time;
+	t->cache_time = now;
+	return true;
+}
+
 static bool update_cache(struct apt *t)
 {
 	struct mod_ctx *m = t->m;
@@ -245,7 +280,7 @@ static bool update_cache(struct apt *t)
 	t->cache_time = cache_mtime();
 	if ((!mod_bool(m, "update_cache") && !valid) || t->cache_time + valid >= (int64_t)time(NULL))
 		return true;
-	t->cache_updated = true;
+	t->cache_updated = m->check;
 	if (m->check)
 		return true;
 	struct mod_out out;
@@ -264,20 +299,19 @@ static bool update_cache(struct apt *t)
 		/* apt-get update warns about a source it could not reach and still says 0. */
 		bool partial = has(out.err, "Some index files failed to download") ||
 		               has(out.err, "W: Failed to fetch");
-		if (out.rc == 0 && !partial) {
-			t->cache_time = cache_mtime();
-			return true;
-		}
+		if (out.rc == 0 && !partial)
+			return cache_is_new(t);
 		if (out.rc == 0 && i + 1 >= tries) {
 			mod_warn(m, "apt-get update: %.*s", STR_FMT(str_trim(out.err)));
-			t->cache_time = cache_mtime();
-			return true;
+			return cache_is_new(t);
 		}
 	}
 	mod_setstr(m, "stdout", out.out);
 	mod_setstr(m, "stderr", out.err);
 	mod_seti(m, "rc", out.rc);
-	return mod_fail(m, "Failed to update apt cache: %.*s", STR_FMT(str_trim(out.err)));
+	const char *holder = lock_holder(m);
+	return mod_fail(m, "Failed to update apt cache: %.*s%s%s", STR_FMT(str_trim(out.err)),
+	                *holder ? "\n" : "", holder);
 }
 
 /* ---- packages */
@@ -395,6 +429,8 @@ static bool collect_installs(struct apt *t, const struct val *names, bool latest
 		const struct dpkg_pkg *have = dpkg_find(&t->db, p.name);
 		if (only_upgrade && !(have && have->installed))
 			continue;
+		if (have && have->installed)
+			val_push(t->asked, val_str(m->a, p.name));
 		if (!is_satisfied(t, &p) || (only_upgrade && !p.version.n))
 			val_push(out,
 			         val_strz(m->a, str_eqc(p.op, ">=") ? arena_strndup(m->a, p.name.p, p.name.n)
@@ -417,17 +453,62 @@ static bool collect_installs(struct apt *t, const struct val *names, bool latest
 	return true;
 }
 
+/* Whether STATES, apt's list of what it knows of packages, says that NAME came as somebody's dependency. */
+static bool is_automatic(struct mod_ctx *m, struct str states, const struct val *name)
+{
+	struct str stanza = str_c(arena_printf(m->a, "Package: %s\n", val_get_strz(name)));
+	ptrdiff_t at = 0;
+
+	while ((at = str_find(states, stanza, (size_t)at)) >= 0) {
+		struct str rest = str_from(states, (size_t)at);
+		ptrdiff_t end = str_find(rest, STR("\n\n"), 0);
+
+		if ((at == 0 || states.p[at - 1] == '\n') &&
+		    has(end < 0 ? rest : str_n(rest.p, (size_t)end), "Auto-Installed: 1"))
+			return true;
+		at += (ptrdiff_t)stanza.n;
+	}
+	return false;
+}
+
+/* What was asked for by name does not go with those that once needed it. No change, as Ansible sees it. */
+static bool keep_asked(struct apt *t)
+{
+	struct mod_ctx *m = t->m;
+	const char **argv = arena_array(m->a, val_len(t->asked) + 3, sizeof(*argv));
+	struct str states;
+	struct mod_out out;
+	size_t n = 2;
+
+	if (m->check)
+		return true;
+	if (!mod_read_maybe(m, "/var/lib/apt/extended_states", &states))
+		return false;
+	argv[0] = "apt-mark";
+	argv[1] = "manual";
+	VAL_EACH (i, t->asked) {
+		if (is_automatic(m, states, val_at(t->asked, i)))
+			argv[n++] = val_get_strz(val_at(t->asked, i));
+	}
+	if (n == 2)
+		return true;
+	if (!mod_spawn(m, &(struct mod_cmd){.argv = argv}, &out))
+		return false;
+	return out.rc == 0 || mod_fail(m, "'apt-mark manual' failed: %.*s", STR_FMT(str_trim(out.err)));
+}
+
 static bool install(struct apt *t, const struct val *names, bool latest, const char *verb)
 {
 	struct mod_ctx *m = t->m;
 	struct val *todo = val_list(m->a);
+	t->asked = val_list(m->a);
 	if (strcmp(verb, "install") != 0)
 		todo = val_copy(m->a, names);
 	else if (!collect_installs(t, names, latest, todo))
 		return false;
 	bool fixed = mod_is(m, "state", "fixed");
 	if (!val_len(todo) && !fixed)
-		return true;
+		return keep_asked(t);
 	start(t);
 	if (mod_bool(m, "only_upgrade"))
 		add(t, "--only-upgrade");
@@ -438,7 +519,7 @@ static bool install(struct apt *t, const struct val *names, bool latest, const c
 	add(t, verb);
 	VAL_EACH (i, todo)
 		add(t, val_get_strz(val_at(todo, i)));
-	return run_and_report(t);
+	return run_and_report(t) && keep_asked(t);
 }
 
 static bool remove_packages(struct apt *t, const struct val *names)
@@ -478,6 +559,9 @@ static bool install_deb(struct apt *t, const char *deb)
 	const char *file = deb;
 	if (fetched && !(file = fetch_to_temp(m, deb, ".deb")))
 		return false;
+	if (access(file, R_OK) != 0)
+		return mod_fail(m, "Unable to install package: E:Could not open file %s - open (%d: %s)",
+		                file, errno, strerror(errno));
 	bool ok = mod_exec(m, &out, "dpkg-deb", "-f", file, "Package", "Version", NULL);
 	if (ok && out.rc != 0)
 		ok = mod_fail(m, "Unable to install package: %.*s", STR_FMT(str_trim(out.err)));
@@ -536,7 +620,7 @@ static bool housekeeping(struct apt *t, const char *verb)
 		return fail_run(t, &out);
 	mod_setstr(m, "stdout", out.out);
 	mod_setstr(m, "stderr", out.err);
-	if (strcmp(verb, "clean") == 0 || has(out.out, "\nDel "))
+	if (has(out.out, "\nDel "))
 		mod_changed(m);
 	return true;
 }
@@ -578,8 +662,10 @@ static bool run(struct mod_ctx *m)
 	struct apt t = {.m = m};
 	struct val *names = val_list(m->a);
 	const struct val *given = mod_list(m, "name");
+	bool nameless = false;
 	VAL_EACH (i, given) {
 		struct str s = str_trim(val_text(val_at(given, i), m->a));
+		nameless = nameless || !s.n;
 		if (s.n)
 			val_push(names, val_str(m->a, s));
 	}
@@ -588,15 +674,29 @@ static bool run(struct mod_ctx *m)
 	bool nothing_else = !val_len(names) && !mod_has(m, "deb") && mod_is(m, "upgrade", "no") &&
 	                    !mod_bool(m, "autoremove") && !mod_bool(m, "autoclean") &&
 	                    !mod_is(m, "state", "fixed");
-	if (mod_bool(m, "clean") && !housekeeping(&t, "clean"))
-		return false;
+	if (mod_bool(m, "clean")) {
+		if (!housekeeping(&t, "clean"))
+			return false;
+		if (!val_len(names) && !mod_has(m, "deb") && mod_is(m, "upgrade", "no"))
+			return mod_done(m, true, "%s", val_map_strz(m->result, "stdout", ""));
+		val_del(m->result, STR("stdout"));
+		val_del(m->result, STR("stderr"));
+	}
 	if (!update_cache(&t))
 		return false;
+	if (mod_has(m, "deb") && !mod_is(m, "state", "present"))
+		return mod_fail(m, "deb only supports state=present");
+	if (nameless && !mod_is(m, "state", "absent"))
+		return mod_fail(m, "No package matching '' is available");
 	bool ok = nothing_else || (dpkg_load(m, &t.db) && act(&t, names));
 	if (nothing_else && t.cache_updated)
 		mod_changed(m);
-	mod_setb(m, "cache_updated", t.cache_updated);
-	mod_seti(m, "cache_update_time", t.cache_time);
+	/* Who removes or tidies up says nothing of the package index. */
+	if (nothing_else || !mod_is(m, "upgrade", "no") || mod_has(m, "deb") ||
+	    (val_len(names) && !mod_is(m, "state", "absent"))) {
+		mod_setb(m, "cache_updated", t.cache_updated);
+		mod_seti(m, "cache_update_time", t.cache_time);
+	}
 	return ok;
 }
 
@@ -644,6 +744,6 @@ const struct module module_row_apt = {
         .doc = "Packages of Debian and its kin.",
         .args = args,
         .flags = MOD_CHECK | MOD_DIFF,
-        .mutually_exclusive = "deb|upgrade",
+        .mutually_exclusive = "deb|name|upgrade",
         .run = run,
 };

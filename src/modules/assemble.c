@@ -1,68 +1,30 @@
-#include <dirent.h>
-#include <stdlib.h>
 #include "modules/digest.h"
+#include "modules/fragments.h"
 #include "modules/module.h"
-#include "modules/regex.h"
 
-/* \n, \t and \\ in a delimiter. */
-static struct str unescape(struct mod_ctx *m, struct str s)
+static bool read_fragment(void *ctx, const char *path, struct str *ret, struct err *err)
 {
-	struct buf b = {0};
-	for (size_t i = 0; i < s.n; i++) {
-		bool esc = s.p[i] == '\\' && i + 1 < s.n && strchr("nrt\\'\"", s.p[i + 1]);
-		char c = esc ? s.p[++i] : s.p[i];
-		buf_addc(&b, !esc ? c : c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c);
-	}
-	struct str ret = buf_take(&b, m->a);
+	struct mod_ctx *m = ctx;
+	struct buf b;
+	buf_init(&b, FS_READ_MAX);
+	bool ok = fs_read(path, &b, err);
+	if (ok)
+		*ret = buf_take(&b, m->a);
 	buf_free(&b);
-	return ret;
-}
-
-static bool is_fragment(const struct mod_ctx *m, const struct regex *re, const char *path, const char *name)
-{
-	struct stat st;
-	return (!re || regex_search(re, str_c(name), 0, NULL)) &&
-	       !(name[0] == '.' && mod_bool(m, "ignore_hidden")) && stat(path, &st) == 0 &&
-	       S_ISREG(st.st_mode);
-}
-
-static bool join(struct mod_ctx *m, const char *src, const struct regex *re, struct buf *out)
-{
-	struct dirent **list;
-	struct str between = unescape(m, mod_args(m, "delimiter")), data;
-	bool ok = true, first = true;
-	int n = scandir(src, &list, NULL, alphasort);
-	if (n < 0)
-		return mod_fail_sys(m, "cannot read %s", src);
-	for (int i = 0; i < n && ok; i++) {
-		const char *path = fs_join(m->a, src, list[i]->d_name);
-		if (!is_fragment(m, re, path, list[i]->d_name))
-			continue;
-		if (!(ok = mod_read(m, path, &data)))
-			break;
-		/* Fragments and delimiters never share a line. */
-		if (out->n && out->p[out->n - 1] != '\n')
-			buf_addc(out, '\n');
-		if (!first && between.n) {
-			buf_addstr(out, between);
-			if (between.p[between.n - 1] != '\n')
-				buf_addc(out, '\n');
-		}
-		buf_addstr(out, data);
-		first = false;
-	}
-	for (int i = 0; i < n; i++)
-		free(list[i]);
-	free(list);
 	return ok;
 }
 
 static bool get_data(struct mod_ctx *m, struct str *ret)
 {
 	const char *src = mod_arg(m, "src");
-	const struct regex *re = NULL;
+	struct fragments f = {.dir = src,
+	                      .between = mod_args(m, "delimiter"),
+	                      .skip_hidden = mod_bool(m, "ignore_hidden"),
+	                      .read = read_fragment,
+	                      .ctx = m};
 	struct err e = {0};
-	struct buf b = {0};
+	struct buf b;
+	buf_init(&b, FS_READ_MAX);
 	/* Fragments on the controller arrive in one piece. */
 	if (m->content_sha256.n)
 		return mod_content(m, ret);
@@ -70,9 +32,9 @@ static bool get_data(struct mod_ctx *m, struct str *ret)
 		return mod_fail(m, "Source (%s) does not exist", src);
 	if (!fs_is_dir(src))
 		return mod_fail(m, "Source (%s) is not a directory", src);
-	if (mod_has(m, "regexp") && !(re = regex_new(m->a, mod_args(m, "regexp"), 0, &e)))
+	if (mod_has(m, "regexp") && !(f.re = regex_new(m->a, mod_args(m, "regexp"), REGEX_UTF8, &e)))
 		return mod_fail(m, "Invalid Regexp (%s) in \"%s\"", err_msg(&e), mod_arg(m, "regexp"));
-	bool ok = join(m, src, re, &b);
+	bool ok = fragments_join(&f, m->a, &b, &e) || mod_fail_err(m, &e);
 	*ret = buf_take(&b, m->a);
 	buf_free(&b);
 	return ok;
@@ -82,19 +44,23 @@ static bool run(struct mod_ctx *m)
 {
 	const char *dest = mod_arg(m, "dest");
 	struct str data, old;
-	mod_sets(m, "src", mod_arg(m, "src"));
-	mod_sets(m, "dest", dest);
-	if (!get_data(m, &data) || !mod_read_maybe(m, dest, &old))
+	if (!get_data(m, &data))
 		return false;
-	mod_sets(m, "checksum", digest_str(m->a, "sha1", data));
-	const char *md5 = digest_str(m->a, "md5", data);
-	mod_set(m, "md5sum", md5 ? val_strz(m->a, md5) : val_null());
+	if (fs_is_dir(dest))
+		return mod_fail(m, "attempted to take checksum of directory: %s", dest);
+	if (!mod_read_maybe(m, dest, &old))
+		return false;
 	if (!old.p || !str_eq(old, data)) {
 		mod_diff_text(m, dest, old, data);
-		if (!mod_write(m, dest, data))
+		if (!mod_replace(m, dest, data))
 			return false;
 		mod_changed(m);
 	}
+	mod_sets(m, "src", mod_arg(m, "src"));
+	mod_sets(m, "dest", dest);
+	mod_sets(m, "checksum", digest_str(m->a, "sha1", data));
+	const char *md5 = digest_str(m->a, "md5", data);
+	mod_set(m, "md5sum", md5 ? val_strz(m->a, md5) : val_null());
 	mod_sets(m, "msg", "OK");
 	return mod_file_args(m, dest);
 }
@@ -117,6 +83,6 @@ const struct module module_row_assemble = {
         .from = "ansible.builtin",
         .doc = "Makes one file of the fragments in a directory.",
         .args = args,
-        .flags = MOD_CHECK | MOD_DIFF | MOD_FILE_ARGS,
+        .flags = MOD_DIFF | MOD_FILE_ARGS,
         .run = run,
 };

@@ -9,11 +9,22 @@ struct key {
 	struct str options, type, data, comment;
 };
 
+/* A line of the file: a key, or anything else, which stays as it is. */
+struct entry {
+	struct key key; /* type.n 0: no key */
+	struct str line;
+	size_t rank; /* the order they are written in */
+	bool gone;
+};
+
 struct file {
 	struct mod_ctx *m;
 	const struct user *user;
 	const char *path;
 	struct edit e;
+	struct entry *all;
+	size_t n, cap;
+	bool changed;
 };
 
 static bool is_type(struct str s)
@@ -58,17 +69,97 @@ static bool parse_key(struct str line, struct key *k)
 	return is_type(k->type) && k->data.n > 0;
 }
 
-static struct str key_line(struct mod_ctx *m, const struct key *k)
+/* The next of options that commas outside of quotes divide. */
+static struct str next_option(struct str *rest)
 {
-	return str_c(arena_printf(m->a, "%.*s%s%.*s %.*s%s%.*s\n", STR_FMT(k->options),
-	                          k->options.n ? " " : "", STR_FMT(k->type), STR_FMT(k->data),
-	                          k->comment.n ? " " : "", STR_FMT(k->comment)));
+	bool quoted = false;
+	size_t i = 0;
+	for (; i < rest->n && (quoted || rest->p[i] != ','); i++)
+		if (rest->p[i] == '"' && !(i && rest->p[i - 1] == '\\'))
+			quoted = !quoted;
+	struct str one = str_n(rest->p, i);
+	*rest = i < rest->n ? str_n(rest->p + i + 1, rest->n - i - 1) : (struct str){0};
+	return one;
+}
+
+/* Whether each option of A is one of B's. */
+static bool options_within(struct str a, struct str b)
+{
+	while (a.n) {
+		struct str one = next_option(&a), rest = b;
+		bool found = false;
+		while (rest.n && !found)
+			found = str_eq(next_option(&rest), one);
+		if (!found)
+			return false;
+	}
+	return true;
 }
 
 static bool same_key(const struct key *a, const struct key *b)
 {
-	return str_eq(a->options, b->options) && str_eq(a->type, b->type) && str_eq(a->data, b->data) &&
-	       str_eq(a->comment, b->comment);
+	return options_within(a->options, b->options) && options_within(b->options, a->options) &&
+	       str_eq(a->type, b->type) && str_eq(a->data, b->data) && str_eq(a->comment, b->comment);
+}
+
+static struct entry *find_entry(struct file *f, const struct key *key, struct str line)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct entry *x = &f->all[i];
+		if (!x->gone && (x->key.type.n != 0) == (key->type.n != 0) &&
+		    (key->type.n ? str_eq(x->key.data, key->data) : str_eq(x->line, line)))
+			return x;
+	}
+	return NULL;
+}
+
+static void add_entry(struct file *f, const struct key *key, struct str line, size_t rank)
+{
+	f->all = arena_grow(f->m->a, f->all, f->n, &f->cap, sizeof(*f->all));
+	f->all[f->n++] = (struct entry){*key, line, rank, false};
+}
+
+/* Of a key or line that is there twice the last counts. */
+static void read_entries(struct file *f)
+{
+	for (size_t i = 0; i < f->e.n; i++) {
+		struct key key;
+		if (!parse_key(f->e.lines[i], &key))
+			key = (struct key){0};
+		struct entry *x = find_entry(f, &key, f->e.lines[i]);
+		if (x)
+			*x = (struct entry){key, f->e.lines[i], i, false};
+		else
+			add_entry(f, &key, f->e.lines[i], i);
+	}
+}
+
+static void add_line(struct buf *out, const struct entry *x)
+{
+	const struct key *k = &x->key;
+	if (out->n && out->p[out->n - 1] != '\n')
+		buf_addc(out, '\n');
+	if (!k->type.n)
+		buf_addstr(out, x->line);
+	else
+		buf_printf(out, "%.*s%s%.*s %.*s %.*s\n", STR_FMT(k->options), k->options.n ? " " : "",
+		           STR_FMT(k->type), STR_FMT(k->data), STR_FMT(k->comment));
+}
+
+/* The file as it is to be: by rank, of one rank in the order they came. */
+static struct str joined(struct file *f)
+{
+	struct buf b = {0};
+	size_t top = 0;
+	for (size_t i = 0; i < f->n; i++)
+		top = f->all[i].rank > top ? f->all[i].rank : top;
+	for (size_t rank = 0; rank <= top; rank++)
+		for (size_t i = 0; i < f->n; i++)
+			if (!f->all[i].gone && f->all[i].rank == rank)
+				add_line(&b, &f->all[i]);
+	struct str s = buf_take(&b, f->m->a);
+	buf_free(&b);
+	return s;
 }
 
 /* The keys the task names, of a text or from an address. */
@@ -104,36 +195,31 @@ static bool wanted_keys(struct file *f, struct key **ret, size_t *n)
 	return true;
 }
 
-static void add_key(struct file *f, const struct key *want)
+/* A key that is there otherwise goes behind all others. */
+static void put_keys(struct file *f, const struct key *keys, size_t n)
 {
-	struct edit *e = &f->e;
-	struct key have;
-	for (size_t i = 0; i < e->n; i++) {
-		if (!parse_key(e->lines[i], &have) || !str_eq(have.data, want->data))
+	size_t had = f->n;
+	for (size_t i = 0; i < n; i++) {
+		struct entry *x = find_entry(f, &keys[i], STR(""));
+		if (x && same_key(&keys[i], &x->key))
 			continue;
-		if (!same_key(&have, want))
-			e->lines[i] = key_line(f->m, want);
-		return;
+		if (x)
+			x->gone = true;
+		add_entry(f, &keys[i], STR(""), had + i);
+		f->changed = true;
 	}
-	edit_end_last(e);
-	edit_insert(e, e->n, key_line(f->m, want));
 }
 
-/* Removes the keys that are (or with EXCEPT: are not) among KEYS. */
+/* Takes out what is among KEYS; with EXCEPT all other lines, comments too. */
 static void remove_keys(struct file *f, const struct key *keys, size_t n, bool except)
 {
-	struct key have;
-	for (size_t i = 0; i < f->e.n;) {
+	for (size_t i = 0; i < f->n; i++) {
+		struct entry *x = &f->all[i];
 		bool listed = false;
-		if (parse_key(f->e.lines[i], &have)) {
-			for (size_t k = 0; k < n; k++)
-				listed = listed || str_eq(keys[k].data, have.data);
-			if (listed != except) {
-				edit_remove(&f->e, i, 1);
-				continue;
-			}
-		}
-		i++;
+		for (size_t k = 0; k < n; k++)
+			listed = listed || (x->key.type.n && str_eq(keys[k].data, x->key.data));
+		if (!x->gone && listed != except)
+			x->gone = f->changed = true;
 	}
 }
 
@@ -160,12 +246,15 @@ static bool make_private(struct file *f, const char *path, mode_t mode, int kind
 static bool save(struct file *f)
 {
 	struct mod_ctx *m = f->m;
-	struct str after = edit_joined(&f->e);
-	if (str_eq(after, f->e.before))
+	if (!f->changed)
 		return true;
+	struct str after = joined(f);
 	if (!m->check && mod_bool(m, "manage_dir") &&
 	    !make_private(f, fs_dirname(m->a, f->path), 0700, S_IFDIR))
 		return false;
+	struct err e = {0};
+	if (!m->check && !fs_mkdirs(fs_dirname(m->a, f->path), 0777, &e))
+		return mod_fail_err(m, &e);
 	if (!m->check && !make_private(f, f->path, 0600, S_IFREG))
 		return false;
 	mod_changed(m);
@@ -194,11 +283,12 @@ static bool run(struct mod_ctx *m)
 	if (!wanted_keys(&f, &keys, &n) || !edit_load(&f.e, m, f.path))
 		return false;
 	bool present = mod_is(m, "state", "present");
-	for (size_t i = 0; present && i < n; i++)
-		add_key(&f, &keys[i]);
-	if (!present)
+	read_entries(&f);
+	if (present)
+		put_keys(&f, keys, n);
+	else
 		remove_keys(&f, keys, n, false);
-	else if (mod_bool(m, "exclusive"))
+	if (present && mod_bool(m, "exclusive"))
 		remove_keys(&f, keys, n, true);
 	return save(&f);
 }

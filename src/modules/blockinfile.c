@@ -11,8 +11,7 @@ static struct str marker_line(struct edit *e, const char *word_arg)
 		buf_addstr(&b, word);
 	}
 	buf_add(&b, marker.p + at, marker.n - at);
-	if (!b.n || b.p[b.n - 1] != '\n')
-		buf_addc(&b, '\n');
+	buf_addc(&b, '\n');
 	struct str s = buf_take(&b, e->m->a);
 	buf_free(&b);
 	return s;
@@ -53,9 +52,9 @@ static void take_out(struct edit *e, struct str first, struct str last, size_t *
 {
 	size_t n0 = SIZE_MAX, n1 = SIZE_MAX;
 	for (size_t i = 0; i < e->n; i++) {
-		if (str_eq(edit_bare(e->lines[i]), edit_bare(first)))
+		if (str_eq(e->lines[i], first))
 			n0 = i;
-		if (str_eq(edit_bare(e->lines[i]), edit_bare(last)))
+		if (str_eq(e->lines[i], last))
 			n1 = i;
 	}
 	*at = SIZE_MAX;
@@ -69,8 +68,6 @@ static void take_out(struct edit *e, struct str first, struct str last, size_t *
 static void put_in(struct edit *e, size_t at, struct str first, struct str block, struct str last)
 {
 	struct mod_ctx *m = e->m;
-	if (at > 0 && !str_ends(e->lines[at - 1], "\n"))
-		e->lines[at - 1] = edit_ended(e, e->lines[at - 1]);
 	if (mod_bool(m, "prepend_newline") && at > 0 && !str_eqc(e->lines[at - 1], "\n"))
 		edit_insert(e, at++, STR("\n"));
 	edit_insert(e, at++, first);
@@ -94,15 +91,17 @@ static bool run(struct mod_ctx *m)
 	size_t at;
 	if (!edit_open(&e, m, mod_bool(m, "create"), "Path %s does not exist !"))
 		return false;
+	if (!e.existed && mod_is(m, "state", "absent"))
+		return mod_done(m, false, "File %s not present", e.path);
 	struct str first = marker_line(&e, "marker_begin"), last = marker_line(&e, "marker_end");
 	take_out(&e, first, last, &at);
 	if (at == SIZE_MAX && !find_place(&e, &at))
 		return false;
+	if (at > 0 && !str_ends(e.lines[at - 1], "\n"))
+		e.lines[at - 1] = edit_ended(&e, e.lines[at - 1]);
 	if (put)
 		put_in(&e, at, first, block, last);
 	struct str after = edit_joined(&e);
-	if (!e.existed && !after.n)
-		return mod_done(m, false, "%s", "");
 	if (!e.existed)
 		e.msg = "File created";
 	else if (!str_eq(e.before, after))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "base/json.h"
+#include "base/suggest.h"
 #include "modules/spec.h"
 
 static const struct mod_arg file_args[] = {
@@ -316,29 +317,72 @@ static const struct mod_arg *find_arg(const struct mod_arg *spec, bool files, st
 	return !arg && files ? find_in(file_args, name) : arg;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* The N names of LIST in order, as one text. */
+static void put_names(struct buf *out, struct str *list, size_t n)
+{
+	if (n)
+		qsort(list, n, sizeof(*list), by_name);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "%s%.*s", i ? ", " : "", STR_FMT(list[i]));
+}
+
+/* What SPEC and FILES know: the names, then in brackets their other names. */
+static void put_known(struct check *c, const struct mod_arg *spec, bool files, struct buf *out)
+{
+	struct str *names = NULL, *others = NULL;
+	size_t n = 0, cap = 0, more = 0, room = 0;
+	const struct mod_arg *lists[] = {spec, files ? file_args : NULL};
+	for (size_t i = 0; i < 2; i++)
+		for (const struct mod_arg *p = lists[i]; p && p->name; p++) {
+			names = arena_grow(c->a, names, n, &cap, sizeof(*names));
+			names[n++] = str_c(p->name);
+			struct str rest = p->aliases ? str_c(p->aliases) : (struct str){0};
+			while (rest.p) {
+				others = arena_grow(c->a, others, more, &room, sizeof(*others));
+				others[more++] = str_split(&rest, '|');
+			}
+		}
+	put_names(out, names, n);
+	if (!more)
+		return;
+	buf_adds(out, " (");
+	put_names(out, others, more);
+	buf_adds(out, ")");
+}
+
 static void check_unknown(struct check *c, const struct mod_arg *spec, bool files, bool raw_params,
                           const struct val *args)
 {
 	struct buf unknown = {0}, known = {0};
+	struct suggest near = {0};
 	struct origin at = val_origin(args);
 	MAP_EACH (i, args) {
 		const struct val *k = val_key_at(args, i), *v = val_value_at(args, i);
 		struct str name = val_text(k, c->a);
 		if (is_internal(name, raw_params) || find_arg(spec, files, name))
 			continue;
-		if (!unknown.n)
+		if (!unknown.n) {
 			at = val_origin(k).src ? val_origin(k) : val_origin(v);
+			near.name = name;
+		}
 		buf_printf(&unknown, "%s%.*s", unknown.n ? ", " : "", STR_FMT(name));
 	}
-	for (const struct mod_arg *p = spec; p && p->name; p++)
+	if (unknown.n)
+		put_known(c, spec, files, &known);
+	for (const struct mod_arg *p = spec; unknown.n && p && p->name; p++)
 		if (p->name[0] != '_')
-			buf_printf(&known, "%s%s", known.n ? ", " : "", p->name);
-	for (const struct mod_arg *p = file_args; files && p->name; p++)
-		buf_printf(&known, "%s%s", known.n ? ", " : "", p->name);
+			suggest_offer(&near, p->name);
 	if (unknown.n)
 		check_bad(c, at,
 		          "Unsupported parameters for (%s) module: %s. Supported parameters include: %s.",
 		          c->what, unknown.p, known.n ? known.p : "none");
+	if (unknown.n && near.best && c->errs)
+		err_hint(&c->errs->v[c->errs->n - 1], "did you mean '%s'?", near.best);
 	buf_free(&unknown);
 	buf_free(&known);
 }

@@ -2,6 +2,7 @@
 #include <time.h>
 #include "base/proc.h"
 #include "modules/module.h"
+#include "modules/words.h"
 
 static const char *const *merged_env(struct mod_ctx *m, const char *const *extra)
 {
@@ -49,6 +50,15 @@ static int time_left(const struct mod_ctx *m, int own)
 	return own && own < left ? own : (int)(left > 86400000 ? 86400000 : left);
 }
 
+/* The words of a command as one line of shell. */
+static const char *shown(struct mod_ctx *m, const char *const *argv)
+{
+	const char *line = "";
+	for (size_t i = 0; argv[i]; i++)
+		line = arena_printf(m->a, "%s%s%s", line, i ? " " : "", words_quote(m->a, argv[i]));
+	return line;
+}
+
 bool mod_spawn(struct mod_ctx *m, const struct mod_cmd *cmd, struct mod_out *ret)
 {
 	struct proc_opts o = {
@@ -71,13 +81,21 @@ bool mod_spawn(struct mod_ctx *m, const struct mod_cmd *cmd, struct mod_out *ret
 		ret->out = str_dup(m->a, buf_str(&r.out));
 		ret->err = str_dup(m->a, buf_str(&r.err));
 		ret->timed_out = r.timed_out;
-		if (r.timed_out && m->deadline_ms && mod_now_ms() >= m->deadline_ms)
+		if (r.timed_out && m->deadline_ms && mod_now_ms() >= m->deadline_ms) {
+			mod_setb(m, "_timed_out", true);
 			ok = mod_fail(m, "The task's time limit was reached: %s was terminated",
 			              cmd->argv[0]);
+		}
 	} else {
-		mod_sets(m, "cmd", cmd->argv[0]);
-		mod_seti(m, "rc", 2);
-		mod_fail_err(m, &e);
+		mod_sets(m, "cmd", shown(m, cmd->argv));
+		mod_seti(m, "rc", r.error);
+		mod_sets(m, "stdout", "");
+		mod_sets(m, "stderr", "");
+		if (r.error) /* the words roles look for */
+			mod_fail(m, "[Errno %d] %s: b'%s'", r.error, strerror(r.error), cmd->argv[0]);
+		else
+			mod_fail_err(m, &e);
+		err_clear(&e);
 	}
 	proc_result_free(&r);
 	return ok;

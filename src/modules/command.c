@@ -1,4 +1,5 @@
 /* command and shell: one runs words, the other a line of shell. */
+#include <errno.h>
 #include <glob.h>
 #include <time.h>
 #include <unistd.h>
@@ -124,8 +125,9 @@ static bool run_any(struct mod_ctx *m, bool shell)
 	set_times(m, NULL, NULL);
 	if (!find_words(m, shell, &words))
 		return false;
-	if (dir && access(dir, X_OK) != 0)
-		return mod_fail_sys(m, "Unable to change directory before execution: %s", dir);
+	if (dir && access(fs_join(m->a, dir, "."), X_OK) != 0)
+		return mod_fail(m, "Unable to change directory before execution: [Errno %d] %s: b'%s'", errno,
+		                strerror(errno), dir);
 	if (is_done(m))
 		return true;
 	mod_changed(m);
@@ -149,7 +151,8 @@ static bool run_any(struct mod_ctx *m, bool shell)
 	clock_gettime(CLOCK_REALTIME, &from);
 	struct val *shown = val_get(m->result, "cmd");
 	if (!mod_spawn(m, &cmd, &out)) {
-		mod_set(m, "cmd", shown);
+		if (out.timed_out)
+			mod_set(m, "cmd", shown);
 		mod_setb(m, "changed", false);
 		return false;
 	}
@@ -162,7 +165,9 @@ static bool run_any(struct mod_ctx *m, bool shell)
 	mod_seti(m, "rc", out.rc);
 	mod_setstr(m, "stdout", out.out);
 	mod_setstr(m, "stderr", out.err);
-	return out.rc == 0 || mod_fail(m, "non-zero return code");
+	bool ok = out.rc == 0 || mod_fail(m, "non-zero return code");
+	mod_changed(m);
+	return ok;
 }
 
 static bool run_command(struct mod_ctx *m)

@@ -65,6 +65,7 @@ static void set_failed(struct mod_ctx *m, const char *msg)
 	m->failed = true;
 	mod_sets(m, "msg", msg);
 	mod_setb(m, "failed", true);
+	val_del(m->result, STR("changed"));
 }
 
 bool mod_fail(struct mod_ctx *m, const char *fmt, ...)
@@ -94,6 +95,13 @@ bool mod_fail_err(struct mod_ctx *m, struct err *err)
 	buf_free(&b);
 	err_clear(err);
 	return false;
+}
+
+bool mod_only_changed(struct mod_ctx *m)
+{
+	m->result = val_map(m->a);
+	mod_changed(m);
+	return true;
 }
 
 void mod_changed(struct mod_ctx *m)

@@ -200,16 +200,16 @@ static bool check_args(struct cron *c)
 	struct mod_ctx *m = c->m;
 	static const char *const times[] = {"minute", "hour", "day", "month", "weekday"};
 	bool present = mod_is(m, "state", "present");
-	if (present && !c->job)
-		return mod_fail(m, "You must specify 'job' to install a new cron job or variable");
 	for (size_t i = 0; mod_has(m, "special_time") && i < sizeof(times) / sizeof(*times); i++)
 		if (!mod_is(m, times[i], "*"))
 			return mod_fail(m, "You must specify time and date fields or special time.");
+	if (present && !c->job)
+		return mod_fail(m, "You must specify 'job' to install a new cron job or variable");
 	if (strchr(c->name, '\n') || (c->job && strchr(c->job, '\n')))
 		return mod_fail(m, "a crontab's name and job are one line each");
 	if (mod_bool(m, "env") && strpbrk(c->name, " \t="))
 		return mod_fail(m, "Invalid name for environment variable");
-	if (mod_has(m, "insertafter") || mod_has(m, "insertbefore"))
+	if (present && (mod_has(m, "insertafter") || mod_has(m, "insertbefore")))
 		return mod_bool(m, "env") ||
 		       mod_fail(m, "Insertafter and insertbefore parameters are valid only with env=yes");
 	return true;

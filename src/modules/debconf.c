@@ -80,6 +80,9 @@ static bool same_value(const char *type, struct str a, struct str b)
 static bool answer(struct mod_ctx *m, const char *question, const char *type, struct str value)
 {
 	struct mod_out out;
+	/* YAML's yes and no arrive as Python spells them. */
+	if (strcmp(type, "boolean") == 0)
+		value = str_eqc(value, "True") ? STR("true") : str_eqc(value, "False") ? STR("false") : value;
 	const char *set = mod_which(m, "debconf-set-selections");
 	if (!set)
 		return mod_fail(m, "Failed to find required executable \"debconf-set-selections\"");
@@ -109,17 +112,17 @@ static bool run(struct mod_ctx *m)
 	}
 	if (!type || !mod_has(m, "value"))
 		return mod_fail(m, "when supplying a question you must supply a valid vtype and value");
-	if (strcmp(type, "boolean") == 0 && val_kind(val_get(m->args, "value")) == VAL_STR)
-		value = str_c(strncasecmp(value.p, "true", 5) == 0    ? "true"
-		              : strncasecmp(value.p, "false", 6) == 0 ? "false"
-		                                                      : value.p);
 	struct val *old = val_get(all, question);
 	val_set(current, question, val_str(m->a, value));
+	if (!old) /* all there is, and nothing where the question would be */
+		previous = val_shallow(m->a, all);
 	val_set(previous, question, old ? old : val_strz(m->a, ""));
+	if (old && same_value(type, val_get_str(old), value)) {
+		mod_set(m, "current", all);
+		return true;
+	}
 	mod_set(m, "current", current);
 	mod_set(m, "previous", previous);
-	if (old && same_value(type, val_get_str(old), value))
-		return true;
 	if (!m->check && !answer(m, question, type, value))
 		return false;
 	mod_changed(m);

@@ -104,12 +104,7 @@ bool dpkg_load(struct mod_ctx *m, struct dpkg_db *ret)
 		}
 		if (line.n || !now.name.n)
 			continue;
-		if (ret->n == cap) {
-			struct dpkg_pkg *more = arena_array(m->a, cap = cap ? cap * 2 : 1024, sizeof(*more));
-			if (ret->n)
-				memcpy(more, ret->pkgs, ret->n * sizeof(*more));
-			ret->pkgs = more;
-		}
+		ret->pkgs = arena_grow(m->a, ret->pkgs, ret->n, &cap, sizeof(*ret->pkgs));
 		ret->pkgs[ret->n++] = now;
 		now = (struct dpkg_pkg){0};
 	}

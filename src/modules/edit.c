@@ -43,12 +43,7 @@ bool edit_open(struct edit *e, struct mod_ctx *m, bool create, const char *missi
 
 void edit_insert(struct edit *e, size_t at, struct str line)
 {
-	if (e->n == e->cap) {
-		struct str *more = arena_array(e->m->a, e->cap = e->cap * 2 + 64, sizeof(*more));
-		if (e->n)
-			memcpy(more, e->lines, e->n * sizeof(*more));
-		e->lines = more;
-	}
+	e->lines = arena_grow(e->m->a, e->lines, e->n, &e->cap, sizeof(*e->lines));
 	memmove(e->lines + at + 1, e->lines + at, (e->n - at) * sizeof(*e->lines));
 	e->lines[at] = line;
 	e->n++;

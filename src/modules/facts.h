@@ -36,16 +36,26 @@ void facts_env(struct facts *f);
 void facts_cmdline(struct facts *f);
 void facts_dns(struct facts *f);
 void facts_local(struct facts *f);
-void facts_security(struct facts *f);
+void facts_selinux(struct facts *f);
+void facts_apparmor(struct facts *f);
+void facts_fips(struct facts *f);
+void facts_caps(struct facts *f);
 void facts_ssh_keys(struct facts *f);
 void facts_python(struct facts *f);
 void facts_systemd(struct facts *f);
 void facts_loadavg(struct facts *f);
+void facts_chroot(struct facts *f);
 void facts_processor(struct facts *f);
 void facts_memory(struct facts *f);
 void facts_dmi(struct facts *f);
 void facts_mounts(struct facts *f);
 void facts_devices(struct facts *f);
+void facts_lvm(struct facts *f);
+void facts_iscsi(struct facts *f);
+void facts_nvme(struct facts *f);
+void facts_fibre_channel(struct facts *f);
+/* The name under /dev/disk/by-KIND whose link ends at DEVICE; NULL when there is none. */
+const char *fact_disk_by(struct facts *f, const char *kind, const char *device);
 void facts_network(struct facts *f);
 void facts_virtual(struct facts *f);
 #endif

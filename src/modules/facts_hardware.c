@@ -1,5 +1,4 @@
-/* Processors, memory, firmware, file systems, disks: read from /proc and /sys. */
-#include <dirent.h>
+/* Processors, memory, firmware, file systems: read from /proc and /sys. */
 #include <mntent.h>
 #include <sched.h>
 #include <stdio.h>
@@ -156,139 +155,77 @@ void facts_dmi(struct facts *f)
 	fact_str(f, "form_factor", known ? form_factors[n] : type ? "Unknown" : "NA");
 }
 
-/* The name under /dev/disk/by-KIND whose link ends at DEVICE; NULL when there is none. */
-static const char *disk_by(struct facts *f, const char *kind, const char *device)
+/* The directories that show a part of a file system only, as a map. */
+static struct val *bind_mounts(struct facts *f)
 {
-	const char *dir = arena_printf(f->a, "/dev/disk/by-%s", kind), *ret = NULL;
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	while (d && !ret && (e = readdir(d))) {
-		char *real = realpath(fs_join(f->a, dir, e->d_name), NULL);
-		if (real && strcmp(real, device) == 0)
-			ret = arena_strdup(f->a, e->d_name);
-		free(real);
+	struct val *dirs = val_map(f->a);
+	struct str rest = str_c(fact_file(f, "/proc/self/mountinfo"));
+	while (rest.n) {
+		struct str line = str_split(&rest, '\n'), root = {0}, dir = {0};
+		for (size_t i = 0; i < 5; i++) {
+			dir = str_split(&line, ' ');
+			root = i == 3 ? dir : root;
+		}
+		val_sets(dirs, dir, val_bool(!str_eqc(root, "/")));
 	}
-	if (d)
-		closedir(d);
-	return ret;
+	return dirs;
 }
 
+/* As the kernel writes DIR: blanks and the like in octal. */
+static const char *mount_key(struct facts *f, const char *dir)
+{
+	struct buf b = {0};
+	for (; *dir; dir++)
+		buf_printf(&b, strchr(" \t\n\\", *dir) ? "\\%03o" : "%c", *dir);
+	const char *z = buf_take(&b, f->a).p;
+	buf_free(&b);
+	return z ? z : "";
+}
+
+static struct val *mount_entry(struct facts *f, const struct mntent *e, const struct val *binds)
+{
+	struct val *v = val_map(f->a);
+	struct statvfs vfs;
+	char *real = realpath(e->mnt_fsname, NULL);
+	const char *uuid = fact_disk_by(f, "uuid", real ? real : e->mnt_fsname);
+	bool bind = val_map_bool(binds, mount_key(f, e->mnt_dir), false);
+	free(real);
+	val_set(v, "mount", val_strz(f->a, e->mnt_dir));
+	val_set(v, "device", val_strz(f->a, e->mnt_fsname));
+	val_set(v, "fstype", val_strz(f->a, e->mnt_type));
+	val_set(v, "options", val_strf(f->a, "%s%s", e->mnt_opts, bind ? ",bind" : ""));
+	val_set(v, "dump", val_int(f->a, e->mnt_freq));
+	val_set(v, "passno", val_int(f->a, e->mnt_passno));
+	if (statvfs(e->mnt_dir, &vfs) == 0) {
+		int64_t size = (int64_t)vfs.f_frsize;
+		val_set(v, "size_total", val_int(f->a, size * (int64_t)vfs.f_blocks));
+		val_set(v, "size_available", val_int(f->a, size * (int64_t)vfs.f_bavail));
+		val_set(v, "block_size", val_int(f->a, (int64_t)vfs.f_bsize));
+		val_set(v, "block_total", val_int(f->a, (int64_t)vfs.f_blocks));
+		val_set(v, "block_available", val_int(f->a, (int64_t)vfs.f_bavail));
+		val_set(v, "block_used", val_int(f->a, (int64_t)(vfs.f_blocks - vfs.f_bavail)));
+		val_set(v, "inode_total", val_int(f->a, (int64_t)vfs.f_files));
+		val_set(v, "inode_available", val_int(f->a, (int64_t)vfs.f_favail));
+		val_set(v, "inode_used", val_int(f->a, (int64_t)(vfs.f_files - vfs.f_favail)));
+	}
+	val_set(v, "uuid", val_strz(f->a, uuid ? uuid : "N/A"));
+	return v;
+}
+
+/* Of several file systems on one directory the last counts: that is the one in sight. */
 void facts_mounts(struct facts *f)
 {
-	struct val *list = val_list(f->a);
+	struct val *list = val_list(f->a), *by_dir = val_map(f->a), *binds = bind_mounts(f);
 	FILE *tab = setmntent("/proc/self/mounts", "re");
 	char line[8192];
 	struct mntent e;
-	struct statvfs vfs;
-	while (tab && getmntent_r(tab, &e, line, sizeof(line))) {
-		if ((e.mnt_fsname[0] != '/' && !strstr(e.mnt_fsname, ":/") && !strchr(e.mnt_fsname, '\\')) ||
-		    strcmp(e.mnt_type, "none") == 0)
-			continue;
-		struct val *v = val_map(f->a);
-		char *real = realpath(e.mnt_fsname, NULL);
-		const char *uuid = disk_by(f, "uuid", real ? real : e.mnt_fsname);
-		free(real);
-		val_set(v, "mount", val_strz(f->a, e.mnt_dir));
-		val_set(v, "device", val_strz(f->a, e.mnt_fsname));
-		val_set(v, "fstype", val_strz(f->a, e.mnt_type));
-		val_set(v, "options", val_strz(f->a, e.mnt_opts));
-		val_set(v, "dump", val_int(f->a, e.mnt_freq));
-		val_set(v, "passno", val_int(f->a, e.mnt_passno));
-		if (statvfs(e.mnt_dir, &vfs) == 0) {
-			int64_t size = (int64_t)vfs.f_frsize;
-			val_set(v, "size_total", val_int(f->a, size * (int64_t)vfs.f_blocks));
-			val_set(v, "size_available", val_int(f->a, size * (int64_t)vfs.f_bavail));
-			val_set(v, "block_size", val_int(f->a, (int64_t)vfs.f_bsize));
-			val_set(v, "block_total", val_int(f->a, (int64_t)vfs.f_blocks));
-			val_set(v, "block_available", val_int(f->a, (int64_t)vfs.f_bavail));
-			val_set(v, "block_used", val_int(f->a, (int64_t)(vfs.f_blocks - vfs.f_bavail)));
-			val_set(v, "inode_total", val_int(f->a, (int64_t)vfs.f_files));
-			val_set(v, "inode_available", val_int(f->a, (int64_t)vfs.f_favail));
-			val_set(v, "inode_used", val_int(f->a, (int64_t)(vfs.f_files - vfs.f_favail)));
-		}
-		val_set(v, "uuid", val_strz(f->a, uuid ? uuid : "N/A"));
-		val_push(list, v);
-	}
+	while (tab && getmntent_r(tab, &e, line, sizeof(line)))
+		if ((e.mnt_fsname[0] == '/' || strstr(e.mnt_fsname, ":/") || strchr(e.mnt_fsname, '\\')) &&
+		    strcmp(e.mnt_type, "none") != 0)
+			val_set(by_dir, e.mnt_dir, mount_entry(f, &e, binds));
 	if (tab)
 		endmntent(tab);
+	MAP_EACH (i, by_dir)
+		val_push(list, val_value_at(by_dir, i));
 	fact_set(f, "mounts", list);
-}
-
-static const char *human_size(struct facts *f, int64_t bytes)
-{
-	static const char *const units[] = {"Bytes", "KB", "MB", "GB", "TB", "PB"};
-	double size = (double)bytes;
-	size_t u = 0;
-	for (; size >= 1024 && u + 1 < sizeof(units) / sizeof(*units); u++)
-		size /= 1024;
-	return arena_printf(f->a, "%.2f %s", size, units[u]);
-}
-
-static struct val *text_or_null(struct facts *f, const char *z)
-{
-	return z ? val_strz(f->a, z) : val_null();
-}
-
-static void set_size(struct facts *f, struct val *v, const char *dir)
-{
-	const char *size = fact_filef(f, "%s/size", dir),
-	           *sector = fact_filef(f, "%s/queue/logical_block_size", dir);
-	int64_t n = 0;
-	str_int(str_c(size), &n);
-	val_set(v, "sectors", val_strz(f->a, size ? size : "0"));
-	val_set(v, "sectorsize", val_strz(f->a, sector ? sector : "512"));
-	val_set(v, "size", val_strz(f->a, human_size(f, n * 512)));
-}
-
-static struct val *partitions_of(struct facts *f, const char *dir, const char *disk)
-{
-	struct val *all = val_map(f->a);
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	while (d && (e = readdir(d))) {
-		const char *part = fs_join(f->a, dir, e->d_name), *start;
-		if (strncmp(e->d_name, disk, strlen(disk)) != 0 || !(start = fact_filef(f, "%s/start", part)))
-			continue;
-		struct val *v = val_map(f->a);
-		const char *device = arena_printf(f->a, "/dev/%s", e->d_name);
-		val_set(v, "start", val_strz(f->a, start));
-		set_size(f, v, part);
-		val_set(v, "uuid", text_or_null(f, disk_by(f, "uuid", device)));
-		val_set(all, e->d_name, v);
-	}
-	if (d)
-		closedir(d);
-	return all;
-}
-
-void facts_devices(struct facts *f)
-{
-	struct val *all = val_map(f->a);
-	DIR *d = opendir("/sys/block");
-	struct dirent *e;
-	while (d && (e = readdir(d))) {
-		if (e->d_name[0] == '.')
-			continue;
-		const char *dir = fs_join(f->a, "/sys/block", e->d_name);
-		struct val *v = val_map(f->a);
-		char link[512];
-		ssize_t n = readlink(dir, link, sizeof(link) - 1);
-		link[n > 0 ? n : 0] = '\0';
-		val_set(v, "virtual", val_int(f->a, strstr(link, "/virtual/") ? 1 : 0));
-		val_set(v, "model", text_or_null(f, fact_filef(f, "%s/device/model", dir)));
-		val_set(v, "vendor", text_or_null(f, fact_filef(f, "%s/device/vendor", dir)));
-		val_set(v, "removable", text_or_null(f, fact_filef(f, "%s/removable", dir)));
-		val_set(v, "rotational", text_or_null(f, fact_filef(f, "%s/queue/rotational", dir)));
-		set_size(f, v, dir);
-		val_set(v, "partitions", partitions_of(f, dir, e->d_name));
-		val_set(v, "holders", val_list(f->a));
-		val_set(all, e->d_name, v);
-	}
-	if (d)
-		closedir(d);
-	fact_set(f, "devices", all);
-	fact_str(f, "lvm", "N/A");
-	fact_str(f, "iscsi_iqn", "");
-	fact_str(f, "hostnqn", "");
-	fact_set(f, "fibre_channel_wwn", val_list(f->a));
 }

@@ -2,9 +2,12 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/magic.h>
 #include "base/json.h"
 #include "base/proc.h"
 #include "modules/facts.h"
@@ -99,10 +102,27 @@ void facts_platform(struct facts *f)
 	fact_str(f, "domain", dot ? dot + 1 : "");
 	const char *id = fact_file(f, "/etc/machine-id");
 	fact_str(f, "machine_id", id ? id : fact_file(f, "/var/lib/dbus/machine-id"));
+}
+
+/* Who may not look at PID 1's root goes by the inode a file system's root has, as Ansible does. */
+static bool is_chroot(void)
+{
 	struct stat root, init;
-	fact_bool(f, "is_chroot",
-	          geteuid() == 0 && stat("/", &root) == 0 && stat("/proc/1/root/.", &init) == 0 &&
-	                  (root.st_ino != init.st_ino || root.st_dev != init.st_dev));
+	struct statfs fs;
+	if (getenv("debian_chroot"))
+		return true;
+	if (stat("/", &root) != 0)
+		return false;
+	if (stat("/proc/1/root/.", &init) == 0)
+		return root.st_ino != init.st_ino || root.st_dev != init.st_dev;
+	if (statfs("/", &fs) != 0)
+		return false;
+	return root.st_ino != (fs.f_type == BTRFS_SUPER_MAGIC ? 256 : fs.f_type == XFS_SUPER_MAGIC ? 128 : 2);
+}
+
+void facts_chroot(struct facts *f)
+{
+	fact_bool(f, "is_chroot", is_chroot());
 }
 
 void facts_date_time(struct facts *f)
@@ -289,7 +309,7 @@ void facts_local(struct facts *f)
 }
 
 /* What the agent may do beyond an ordinary user; nothing is listed when that is everything. */
-static void facts_caps(struct facts *f)
+void facts_caps(struct facts *f)
 {
 	static const char *const names[] = {
 	        "chown",
@@ -350,9 +370,9 @@ static void facts_caps(struct facts *f)
 	fact_set(f, "system_capabilities", caps);
 }
 
-void facts_security(struct facts *f)
+void facts_selinux(struct facts *f)
 {
-	struct val *selinux = val_map(f->a), *apparmor = val_map(f->a);
+	struct val *selinux = val_map(f->a);
 	const char *enforce = fact_file(f, "/sys/fs/selinux/enforce"),
 	           *config = fact_file(f, "/etc/selinux/config");
 	val_set(selinux, "status", val_strz(f->a, enforce ? "enabled" : "disabled"));
@@ -370,12 +390,20 @@ void facts_security(struct facts *f)
 	}
 	fact_set(f, "selinux", selinux);
 	fact_bool(f, "selinux_python_present", true);
+}
+
+void facts_apparmor(struct facts *f)
+{
+	struct val *apparmor = val_map(f->a);
 	val_set(apparmor, "status",
 	        val_strz(f->a, fs_exists("/sys/kernel/security/apparmor") ? "enabled" : "disabled"));
 	fact_set(f, "apparmor", apparmor);
+}
+
+void facts_fips(struct facts *f)
+{
 	const char *fips = fact_file(f, "/proc/sys/crypto/fips_enabled");
 	fact_bool(f, "fips", fips && strcmp(fips, "1") == 0);
-	facts_caps(f);
 }
 
 void facts_ssh_keys(struct facts *f)
@@ -400,7 +428,22 @@ void facts_ssh_keys(struct facts *f)
 	}
 }
 
-/* Python is not needed here, but roles ask where it is. */
+/* What "python3" would be on a host that has none: the one its distribution brings. */
+static const char *usual_python(struct facts *f)
+{
+	static const char *const versions[][2] = {
+	        {"bullseye", "3.9.2"}, {"bookworm", "3.11.2"}, {"trixie", "3.13.5"}, {"focal", "3.8.10"},
+	        {"jammy", "3.10.12"},  {"noble", "3.12.3"},    {NULL, "3.11.2"},
+	};
+	const char *text = fact_file(f, "/etc/os-release");
+	const char *release = text ? fact_assigned(f, text, "VERSION_CODENAME") : NULL;
+	size_t i = 0;
+	while (versions[i][0] && strcmp(versions[i][0], release ? release : "") != 0)
+		i++;
+	return versions[i][1];
+}
+
+/* Python is not needed here, but roles choose packages by its version: there is always an answer. */
 void facts_python(struct facts *f)
 {
 	static const char *const places[] = {"/usr/bin/python3", "/usr/local/bin/python3",
@@ -409,10 +452,12 @@ void facts_python(struct facts *f)
 	struct mod_out out;
 	for (size_t i = 0; !exe && i < sizeof(places) / sizeof(*places); i++)
 		exe = access(places[i], X_OK) == 0 ? places[i] : NULL;
-	if (!exe || !mod_exec(f->m, &out, exe, "-V", NULL) || out.rc != 0)
-		return;
-	struct str version = str_trim(out.out), rest;
-	(void)str_split(&version, ' ');
+	struct str version = str_c(usual_python(f)), rest;
+	if (exe && mod_exec(f->m, &out, exe, "-V", NULL) && out.rc == 0) {
+		version = str_trim(out.out);
+		(void)str_split(&version, ' ');
+	}
+	exe = exe ? exe : places[0];
 	struct val *py = val_map(f->a), *v = val_map(f->a), *info = val_list(f->a);
 	static const char *const parts[] = {"major", "minor", "micro"};
 	rest = version;

@@ -45,7 +45,7 @@ static void look_for_container(struct virt *v)
 	const char *environ_file = "/proc/1/environ";
 	struct buf b = {0};
 	struct err e = {0};
-	const char *container = run;
+	const char *container = NULL;
 	if (fs_read(environ_file, &b, &e)) {
 		struct str rest = buf_str(&b);
 		while (rest.p) {
@@ -56,11 +56,15 @@ static void look_for_container(struct virt *v)
 	}
 	err_clear(&e);
 	buf_free(&b);
-	if (!container || !*container)
-		return;
-	bool known = strcmp(container, "lxc") == 0 || strcmp(container, "podman") == 0;
-	found(v, known ? container : "container", true, known ? container : "container");
-	found(v, "container", true, NULL);
+	if (container && *container) {
+		bool known = strcmp(container, "lxc") == 0 || strcmp(container, "podman") == 0;
+		found(v, known ? container : "container", true, known ? container : "container");
+		found(v, "container", true, NULL);
+	}
+	if (run && *run) {
+		found(v, run, true, run);
+		found(v, "container", true, NULL);
+	}
 }
 
 static void look_at_firmware(struct virt *v)

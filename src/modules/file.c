@@ -1,11 +1,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 #include "modules/attrs.h"
+
+enum { LINK_HOPS = 40 }; /* links to directories that are followed one after the other */
 
 struct target {
 	struct mod_ctx *m;
@@ -13,7 +16,11 @@ struct target {
 	const char *prev;  /* absent, file, directory, link, hard */
 	const char *state; /* wanted */
 	bool force, follow;
+	struct timespec times[2]; /* of access, of modification */
 };
+
+/* What the result of a failure tells beside the message. */
+enum { SAY_PATH = 1, SAY_DEST = 2, SAY_SRC = 4 };
 
 static const char *state_at(const char *path)
 {
@@ -32,10 +39,58 @@ static bool is(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-static bool fail_state(struct target *t, const char *msg)
+static bool fail_state(struct target *t, unsigned say, const char *msg)
 {
-	mod_sets(t->m, "path", t->path);
+	t->m->result = val_map(t->m->a);
+	if (say & SAY_PATH)
+		mod_sets(t->m, "path", t->path);
+	if (say & SAY_DEST)
+		mod_sets(t->m, "dest", t->path);
+	if (say & SAY_SRC)
+		mod_sets(t->m, "src", t->src);
 	return mod_fail(t->m, "%s", msg);
+}
+
+/* WHAT failed for the reason in errno, with the names FROM and, unless it is NULL, TO. */
+static bool fail_errno(struct target *t, const char *what, const char *from, const char *to)
+{
+	struct arena *a = t->m->a;
+	const char *msg = arena_printf(a, "%s: [Errno %d] %s: b'%s'", what, errno, strerror(errno), from);
+	return fail_state(t, SAY_PATH, to ? arena_printf(a, "%s -> b'%s'", msg, to) : msg);
+}
+
+/* What is below DIR, each directory's own entries before those further down. */
+static void list_below(struct arena *a, const char *dir, struct val *dirs, struct val *files)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	struct val *down = val_list(a);
+	while (d && (e = readdir(d))) {
+		if (is(e->d_name, ".") || is(e->d_name, ".."))
+			continue;
+		const char *path = fs_join(a, dir, e->d_name);
+		struct stat st;
+		val_push(fs_is_dir(path) ? dirs : files, val_strz(a, path));
+		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			val_push(down, val_strz(a, path));
+	}
+	if (d)
+		closedir(d);
+	VAL_EACH (i, down)
+		list_below(a, val_get_strz(val_at(down, i)), dirs, files);
+}
+
+/* A directory that goes is shown with all that goes with it. */
+static void diff_content(struct target *t)
+{
+	struct arena *a = t->m->a;
+	struct val *d = val_get(t->m->result, "diff"), *content = val_map(a);
+	if (!t->m->diff || !d)
+		return;
+	val_set(content, "directories", val_list(a));
+	val_set(content, "files", val_list(a));
+	list_below(a, t->path, val_get(content, "directories"), val_get(content, "files"));
+	val_set(val_get(d, "before"), "path_content", content);
 }
 
 /* The part of the diff every state has. */
@@ -47,60 +102,76 @@ static void diff_start(struct target *t)
 		mod_diff_attr(t->m, "state", val_strz(a, t->prev), val_strz(a, t->state));
 }
 
-static const char *resolve(struct target *t)
+/* Goes on with what the link at path leads to, also when that does not exist. */
+static void resolve(struct target *t)
 {
-	char *real = realpath(t->path, NULL);
-	if (real)
-		t->path = arena_strdup(t->m->a, real);
-	free(real);
+	t->path = path_real(t->m->a, t->path);
 	t->prev = state_at(t->path);
-	return t->path;
 }
 
 /* ---- times, of touch, file and directory */
 
-static bool parse_time(struct mod_ctx *m, const char *name, const char *dflt, struct timespec *ret)
+static bool parse_time(struct target *t, const char *name, struct timespec *ret)
 {
+	struct mod_ctx *m = t->m;
 	const char *z = mod_arg(m, name);
 	if (!z)
-		z = dflt;
+		z = is(t->state, "touch") ? "now" : "preserve";
 	*ret = (struct timespec){0, is(z, "now") ? UTIME_NOW : UTIME_OMIT};
 	if (is(z, "now") || is(z, "preserve"))
 		return true;
-	struct tm tm = {.tm_isdst = -1};
+	struct tm tm = {.tm_mday = 1, .tm_isdst = -1};
 	const char *format = mod_arg(m, arena_printf(m->a, "%s_format", name));
 	const char *end = strptime(z, format, &tm);
 	if (!end || *end)
-		return mod_fail(m, "Error while obtaining timestamp for time %s using format %s", z, format);
+		return fail_state(
+		        t, 0,
+		        arena_printf(m->a, "Error while obtaining timestamp for time %s using format %s: %s",
+		                     z, format,
+		                     end ? arena_printf(m->a, "unconverted data remains: %s", end)
+		                         : arena_printf(m->a, "time data '%s' does not match format '%s'", z,
+		                                        format)));
 	*ret = (struct timespec){mktime(&tm), 0};
 	return true;
 }
 
-static bool set_times(struct target *t, const char *dflt)
+static void diff_time(struct mod_ctx *m, const char *name, struct timespec want, struct timespec have)
 {
-	struct timespec times[2];
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (want.tv_nsec == UTIME_OMIT)
+		return;
+	if (want.tv_nsec != UTIME_NOW)
+		now = want;
+	mod_diff_attr(m, name, val_float(m->a, (double)have.tv_sec + (double)have.tv_nsec / 1e9),
+	              val_float(m->a, (double)now.tv_sec + (double)now.tv_nsec / 1e9));
+}
+
+static bool has_time(struct timespec want, struct timespec have)
+{
+	return want.tv_nsec == UTIME_OMIT ||
+	       (want.tv_nsec != UTIME_NOW && want.tv_sec == have.tv_sec && !have.tv_nsec);
+}
+
+/* The times wanted to the file at PATH, or to what a link there points to. */
+static bool set_times(struct target *t, const char *path, bool show)
+{
+	const struct timespec *times = t->times;
 	struct stat st;
 	struct mod_ctx *m = t->m;
-	if (!parse_time(m, "access_time", dflt, &times[0]) ||
-	    !parse_time(m, "modification_time", dflt, &times[1]))
-		return false;
 	if (times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT)
 		return true;
-	if (stat(t->path, &st) != 0)
-		return m->check || mod_fail_sys(m, "Error while updating times of %s", t->path);
-	bool same_a = times[0].tv_nsec == UTIME_OMIT ||
-	              (times[0].tv_nsec != UTIME_NOW && times[0].tv_sec == st.st_atim.tv_sec &&
-	               !st.st_atim.tv_nsec);
-	bool same_m = times[1].tv_nsec == UTIME_OMIT ||
-	              (times[1].tv_nsec != UTIME_NOW && times[1].tv_sec == st.st_mtim.tv_sec &&
-	               !st.st_mtim.tv_nsec);
-	if (same_a && same_m)
+	if (stat(path, &st) != 0)
+		return fail_errno(t, "Error while updating modification or access time", path, NULL);
+	if (has_time(times[0], st.st_atim) && has_time(times[1], st.st_mtim))
 		return true;
+	if (show) {
+		diff_time(m, "mtime", times[1], st.st_mtim);
+		diff_time(m, "atime", times[0], st.st_atim);
+	}
 	mod_changed(m);
-	if (m->check)
-		return true;
-	return utimensat(AT_FDCWD, t->path, times, 0) == 0 ||
-	       mod_fail_sys(m, "Error while updating times of %s", t->path);
+	return m->check || utimensat(AT_FDCWD, path, times, 0) == 0 ||
+	       fail_errno(t, "Error while updating modification or access time", path, NULL);
 }
 
 /* ---- one function per state */
@@ -109,51 +180,88 @@ static bool state_file(struct target *t)
 {
 	if (is(t->prev, "link") && t->follow)
 		resolve(t);
+	if (!is(t->prev, "file") && !is(t->prev, "hard")) {
+		fail_state(t, SAY_PATH,
+		           arena_printf(t->m->a, "file (%s) is %s, cannot continue", t->path, t->prev));
+		mod_sets(t->m, "state", t->prev);
+		return false;
+	}
 	mod_sets(t->m, "path", t->path);
-	if (!is(t->prev, "file") && !is(t->prev, "hard"))
-		return fail_state(
-		        t, arena_printf(t->m->a, "file (%s) is %s, cannot continue", t->path, t->prev));
 	diff_start(t);
-	return mod_file_args(t->m, t->path) && set_times(t, "preserve");
+	return mod_file_args(t->m, t->path) && set_times(t, t->path, true);
 }
 
 static bool state_touch(struct target *t)
 {
 	struct mod_ctx *m = t->m;
-	if (is(t->prev, "link") && t->follow)
-		resolve(t);
-	mod_sets(m, "dest", t->path);
-	diff_start(t);
+	bool made = false;
 	if (is(t->prev, "absent")) {
-		mod_changed(m);
-		if (m->check)
+		if (m->check) {
+			mod_sets(m, "dest", t->path);
+			mod_changed(m);
 			return true;
+		}
 		int fd = open(t->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
 		if (fd < 0)
-			return mod_fail_sys(m, "Error, could not touch target: %s", t->path);
+			return fail_errno(t, "Error, could not touch target", t->path, NULL);
 		close(fd);
+		made = true;
 	}
-	return mod_file_args(m, t->path) && set_times(t, "now");
+	mod_sets(m, "dest", t->path);
+	diff_start(t);
+	if (!(is(t->prev, "link") && access(t->path, F_OK) != 0) && !mod_file_args(m, t->path)) {
+		if (made) {
+			path_info(m, t->path);
+			unlink(t->path);
+		}
+		return false;
+	}
+	if (made)
+		mod_changed(m);
+	return set_times(t, t->path, true);
 }
 
-/* The file arguments for everything below PATH. */
-static bool walk_args(struct target *t, const char *path)
+static bool walk_args(struct target *t, const char *path, int hops);
+
+/* The file arguments for the entry at PATH of a directory, and for all below it. */
+static bool entry_args(struct target *t, const char *dir, const char *path, int hops)
 {
+	struct mod_ctx *m = t->m;
+	struct stat st;
+	char to[PATH_MAX];
+	if (lstat(path, &st) != 0)
+		return true;
+	if (!S_ISLNK(st.st_mode))
+		return path_args(m, path) && set_times(t, path, false) &&
+		       (!S_ISDIR(st.st_mode) || walk_args(t, path, hops));
+	if (!path_args(m, path) || !set_times(t, path, false))
+		return false;
+	ssize_t n = t->follow ? readlink(path, to, sizeof(to) - 1) : -1;
+	if (n < 0)
+		return true;
+	to[n] = '\0';
+	path = fs_join(m->a, dir, to);
+	if (access(path, F_OK) != 0) /* a dangling link has nothing to follow to */
+		return true;
+	return (!fs_is_dir(path) || walk_args(t, path, hops + 1)) && path_args(m, path) &&
+	       set_times(t, path, false);
+}
+
+static bool walk_args(struct target *t, const char *path, int hops)
+{
+	if (hops > LINK_HOPS)
+		return fail_state(
+		        t, 0,
+		        arena_printf(t->m->a,
+		                     "Could not recursively set attributes on %s. Original error was: "
+		                     "'links lead in a circle'",
+		                     t->path));
 	DIR *d = opendir(path);
 	struct dirent *e;
 	bool ok = d != NULL || mod_fail_sys(t->m, "cannot read %s", path);
-	while (ok && (e = readdir(d))) {
-		struct stat st;
-		if (is(e->d_name, ".") || is(e->d_name, ".."))
-			continue;
-		const char *at = fs_join(t->m->a, path, e->d_name);
-		if (lstat(at, &st) != 0)
-			continue;
-		/* A dangling link has nothing to follow to. */
-		if (S_ISLNK(st.st_mode) && t->follow && access(at, F_OK) != 0)
-			continue;
-		ok = mod_file_args(t->m, at) && (!S_ISDIR(st.st_mode) || walk_args(t, at));
-	}
+	while (ok && (e = readdir(d)))
+		if (!is(e->d_name, ".") && !is(e->d_name, ".."))
+			ok = entry_args(t, path, fs_join(t->m->a, path, e->d_name), hops);
 	if (d)
 		closedir(d);
 	return ok;
@@ -165,14 +273,15 @@ static bool make_dirs(struct target *t, const char *path)
 	struct stat st;
 	const char *up = fs_dirname(t->m->a, path);
 	if (stat(path, &st) == 0)
-		return S_ISDIR(st.st_mode) ||
-		       mod_fail(t->m, "There was an issue creating %s as requested: %s is not a directory",
-		                t->path, path);
+		return true;
 	if (!is(up, path) && !is(up, ".") && !make_dirs(t, up))
 		return false;
-	if (mkdir(path, 0777) != 0 && errno != EEXIST)
-		return mod_fail_sys(t->m, "There was an issue creating %s as requested", path);
-	return mod_file_args(t->m, path);
+	if (mkdir(path, 0777) == 0 || (errno == EEXIST && fs_is_dir(path)))
+		return mod_file_args(t->m, path);
+	int e = errno;
+	const char *what = arena_printf(t->m->a, "There was an issue creating %s as requested", path);
+	errno = e;
+	return fail_errno(t, what, path, NULL);
 }
 
 static const char *without_end_slash(struct arena *a, const char *path)
@@ -188,17 +297,18 @@ static bool state_directory(struct target *t)
 	struct mod_ctx *m = t->m;
 	if (is(t->prev, "link") && t->follow)
 		resolve(t);
+	if (!is(t->prev, "absent") && !is(t->prev, "directory"))
+		return fail_state(t, SAY_PATH,
+		                  arena_printf(m->a, "%s already exists as a %s", t->path, t->prev));
 	mod_sets(m, "path", t->path);
-	if (is(t->prev, "absent")) {
-		diff_start(t);
-		mod_changed(m);
-		return m->check || make_dirs(t, without_end_slash(m->a, t->path));
-	}
-	if (!is(t->prev, "directory"))
-		return fail_state(t, arena_printf(m->a, "%s already exists as a %s", t->path, t->prev));
 	diff_start(t);
-	return mod_file_args(m, t->path) && set_times(t, "preserve") &&
-	       (!mod_bool(m, "recurse") || walk_args(t, t->path));
+	if (is(t->prev, "absent")) {
+		mod_changed(m);
+		return m->check ||
+		       (make_dirs(t, without_end_slash(m->a, t->path)) && set_times(t, t->path, true));
+	}
+	return mod_file_args(m, t->path) && set_times(t, t->path, true) &&
+	       (!mod_bool(m, "recurse") || walk_args(t, t->path, 0));
 }
 
 static bool state_absent(struct target *t)
@@ -206,17 +316,23 @@ static bool state_absent(struct target *t)
 	struct mod_ctx *m = t->m;
 	struct err e = {0};
 	mod_sets(m, "path", t->path);
-	if (is(t->prev, "absent")) {
-		mod_sets(m, "state", "absent");
+	mod_sets(m, "state", "absent");
+	if (is(t->prev, "absent"))
 		return true;
-	}
 	diff_start(t);
+	bool dir = is(t->prev, "directory");
+	if (dir)
+		diff_content(t);
 	mod_changed(m);
 	if (m->check)
 		return true;
-	if (is(t->prev, "directory") ? !fs_remove_tree(t->path, &e) : unlink(t->path) != 0 && errno != ENOENT)
-		return err_is(&e) ? mod_fail_err(m, &e) : mod_fail_sys(m, "unlinking failed: %s", t->path);
-	return true;
+	if (dir ? fs_remove_tree(t->path, &e) : unlink(t->path) == 0 || errno == ENOENT)
+		return true;
+	if (!dir)
+		return fail_errno(t, "unlinking failed", t->path, NULL);
+	fail_state(t, 0, arena_printf(m->a, "rmtree failed: %s", err_msg(&e)));
+	err_clear(&e);
+	return false;
 }
 
 static bool dir_is_empty(const char *path)
@@ -230,41 +346,24 @@ static bool dir_is_empty(const char *path)
 	return n <= 2;
 }
 
-/* What is at PATH now makes place for MADE, a link of either kind beside it. */
-static bool put_in_place(struct target *t, const char *made)
+/* The link of either kind that MAKE makes takes the place of what is at path. */
+static bool put_link(struct target *t, int (*make)(const char *, const char *))
 {
-	if (is(t->prev, "directory") && rmdir(t->path) != 0) {
-		unlink(made);
-		return mod_fail_sys(t->m, "cannot replace %s", t->path);
+	if (is(t->prev, "absent"))
+		return make(t->src, t->path) == 0 || fail_errno(t, "Error while linking", t->src, t->path);
+	struct arena *a = t->m->a;
+	const char *tmp = arena_printf(a, "%s/.%d.%lld.tmp", fs_dirname(a, t->path), (int)getpid(),
+	                               (long long)time(NULL));
+	if (is(t->prev, "directory") && rmdir(t->path) != 0)
+		return fail_errno(t, "Error while replacing", t->path, NULL);
+	if (make(t->src, tmp) != 0)
+		return fail_errno(t, "Error while replacing", t->src, tmp);
+	if (rename(tmp, t->path) != 0) {
+		fail_errno(t, "Error while replacing", tmp, t->path);
+		unlink(tmp);
+		return false;
 	}
-	if (rename(made, t->path) != 0) {
-		unlink(made);
-		return mod_fail_sys(t->m, "Error while replacing: %s", t->path);
-	}
-	/* rename() of two names of one inode does nothing. */
-	unlink(made);
-	return true;
-}
-
-static const char *name_beside(struct target *t)
-{
-	return arena_printf(t->m->a, "%s/.%d.%lld.tmp", fs_dirname(t->m->a, t->path), (int)getpid(),
-	                    (long long)time(NULL));
-}
-
-/* Whether what is there may be replaced by a link at all. */
-static bool may_replace(struct target *t, const char *kind)
-{
-	struct mod_ctx *m = t->m;
-	if (is(t->prev, "directory")) {
-		if (!t->force)
-			return fail_state(t, arena_printf(m->a, "refusing to convert from %s to %s for %s",
-			                                  t->prev, kind, t->path));
-		if (!dir_is_empty(t->path))
-			return fail_state(
-			        t, arena_printf(m->a, "the directory %s is not empty, refusing to convert it",
-			                        t->path));
-	}
+	unlink(tmp); /* rename() of two names of one inode does nothing */
 	return true;
 }
 
@@ -276,80 +375,116 @@ static bool link_args(struct target *t)
 		         "False to avoid this.");
 		return true;
 	}
-	return mod_file_args(t->m, t->path);
+	return mod_file_args(t->m, t->path) &&
+	       set_times(t, t->follow ? path_real(t->m->a, t->path) : t->path, true);
+}
+
+/* Whether what is there may be replaced by a symbolic link at all. */
+static bool may_be_link(struct target *t)
+{
+	struct arena *a = t->m->a;
+	struct stat st;
+	bool dir = is(t->prev, "directory");
+	if (!t->force && t->src) {
+		const char *at = *t->src == '/' ? t->src
+		                 : dir          ? fs_join(a, t->path, t->src)
+		                                : fs_join(a, fs_dirname(a, t->path), t->src);
+		if (stat(at, &st) != 0)
+			return fail_state(
+			        t, SAY_PATH | SAY_SRC,
+			        arena_printf(
+			                a,
+			                "src file does not exist, use \"force=yes\" if you really want to "
+			                "create the link: %s",
+			                at));
+	}
+	if (!t->force && !is(t->prev, "absent") && !is(t->prev, "link"))
+		return fail_state(
+		        t, SAY_PATH,
+		        arena_printf(a, "refusing to convert from %s to symlink for %s", t->prev, t->path));
+	if (dir && !dir_is_empty(t->path))
+		return fail_state(
+		        t, SAY_PATH,
+		        arena_printf(a, "the directory %s is not empty, refusing to convert it", t->path));
+	return true;
+}
+
+static void set_link(struct target *t)
+{
+	mod_sets(t->m, "dest", t->path);
+	mod_set(t->m, "src", t->src ? val_strz(t->m->a, t->src) : val_null());
+	diff_start(t);
 }
 
 static bool state_link(struct target *t)
 {
 	struct mod_ctx *m = t->m;
-	char old[4096] = "";
-	struct stat st;
+	char old[PATH_MAX] = "";
 	bool was_link = is(t->prev, "link");
 	ssize_t n = was_link ? readlink(t->path, old, sizeof(old) - 1) : 0;
 	old[n > 0 ? n : 0] = '\0';
-	if (!t->src && was_link && t->follow)
+	if (!t->src && was_link && t->follow && access(t->path, F_OK) == 0)
 		t->src = arena_strdup(m->a, old);
-	if (!t->src)
-		return fail_state(t, "src is required for creating new symlinks");
-	mod_sets(m, "dest", t->path);
-	mod_sets(m, "src", t->src);
-	const char *abs = *t->src == '/' ? t->src : fs_join(m->a, fs_dirname(m->a, t->path), t->src);
-	if (!t->force && stat(abs, &st) != 0)
-		return fail_state(
-		        t, arena_printf(m->a,
-		                        "src file does not exist, use \"force=yes\" if you really want to "
-		                        "create the link: %s",
-		                        abs));
-	if (!may_replace(t, "symlink"))
+	if (!may_be_link(t))
 		return false;
-	if (!was_link && !is(t->prev, "absent") && !is(t->prev, "directory") && !t->force)
-		return fail_state(t, arena_printf(m->a, "refusing to convert from %s to symlink for %s",
-		                                  t->prev, t->path));
-	diff_start(t);
-	if (!was_link || !is(old, t->src)) {
-		mod_changed(m);
+	if (!was_link && !t->src)
+		return fail_state(t, 0, "src is required for creating new symlinks");
+	set_link(t);
+	if (!was_link || (t->src && !is(old, t->src))) {
 		if (was_link)
 			mod_diff_attr(m, "src", val_strz(m->a, old), val_strz(m->a, t->src));
-		if (m->check)
-			return true;
-		const char *made = name_beside(t);
-		if (symlink(t->src, made) != 0)
-			return mod_fail_sys(m, "Error while linking: %s", t->path);
-		if (!put_in_place(t, made))
+		if (!m->check && !put_link(t, symlink))
 			return false;
+		mod_changed(m);
 	}
-	return link_args(t);
+	return (m->check && access(t->path, F_OK) != 0) || link_args(t);
+}
+
+/* Whether a hard link has to be made; false and failed where what is there forbids it. */
+static bool needs_hard(struct target *t)
+{
+	struct mod_ctx *m = t->m;
+	struct stat to, at;
+	char old[PATH_MAX];
+	if (is(t->prev, "absent"))
+		return true;
+	if (is(t->prev, "link")) {
+		ssize_t n = readlink(t->path, old, sizeof(old) - 1);
+		old[n > 0 ? n : 0] = '\0';
+		if (is(old, t->src))
+			return false;
+		mod_diff_attr(m, "src", val_strz(m->a, old), val_strz(m->a, t->src));
+		return true;
+	}
+	if (is(t->prev, "hard") &&
+	    (!t->src || (stat(t->path, &at) == 0 && stat(t->src, &to) == 0 && at.st_ino == to.st_ino)))
+		return false;
+	if (t->force)
+		return true;
+	return fail_state(t, SAY_DEST | SAY_SRC,
+	                  is(t->prev, "file")   ? "Cannot link, file exists at destination"
+	                  : is(t->prev, "hard") ? "Cannot link, different hard link exists at destination"
+	                                        : "Cannot link: different hard link exists at destination");
 }
 
 static bool state_hard(struct target *t)
 {
 	struct mod_ctx *m = t->m;
-	struct stat to, at;
+	struct stat st;
 	if (!t->src && !is(t->prev, "hard"))
-		return fail_state(t, "src is required for creating new hardlinks");
-	mod_sets(m, "dest", t->path);
-	if (t->src) {
-		mod_sets(m, "src", t->src);
-		if (stat(t->src, &to) != 0)
-			return fail_state(t, "src does not exist");
-	}
-	bool same = !t->src || (lstat(t->path, &at) == 0 && at.st_ino == to.st_ino && at.st_dev == to.st_dev);
-	if (!same && !may_replace(t, "hard link"))
-		return false;
-	if (!same && !is(t->prev, "absent") && !t->force)
-		return fail_state(t, "Cannot link, different hard link exists at destination");
-	diff_start(t);
-	if (!same) {
-		mod_changed(m);
-		if (m->check)
-			return true;
-		const char *made = name_beside(t);
-		if (link(t->src, made) != 0)
-			return mod_fail_sys(m, "Error while linking: %s", t->path);
-		if (!put_in_place(t, made))
+		return fail_state(t, 0, "src is required for creating new hardlinks");
+	if (t->src && stat(t->src, &st) != 0)
+		return fail_state(t, SAY_DEST | SAY_SRC, "src does not exist");
+	set_link(t);
+	if (needs_hard(t)) {
+		if (!m->check && !put_link(t, link))
 			return false;
+		mod_changed(m);
 	}
-	return mod_file_args(m, t->path);
+	if (m->failed)
+		return false;
+	return (m->check && access(t->path, F_OK) != 0) ||
+	       (mod_file_args(m, t->path) && set_times(t, t->path, true));
 }
 
 static const struct {
@@ -368,7 +503,8 @@ static bool run(struct mod_ctx *m)
 	                   NULL,
 	                   mod_arg(m, "state"),
 	                   mod_bool(m, "force"),
-	                   mod_bool(m, "follow")};
+	                   mod_bool(m, "follow"),
+	                   {{0}}};
 	if (!*t.path)
 		return mod_fail(m, "path must not be empty");
 	/* A directory given where a file is meant: the file within it. */
@@ -382,9 +518,12 @@ static bool run(struct mod_ctx *m)
 	if (!t.state)
 		t.state = !is(t.prev, "absent") ? t.prev : mod_bool(m, "recurse") ? "directory" : "file";
 	if (mod_bool(m, "recurse") && !is(t.state, "directory"))
-		return fail_state(&t, "recurse option requires state to be 'directory'");
+		return fail_state(&t, SAY_PATH, "recurse option requires state to be 'directory'");
 	if (t.src && !is(t.state, "link") && !is(t.state, "hard"))
-		return fail_state(&t, "src option requires state to be 'link' or 'hard'");
+		return fail_state(&t, SAY_PATH, "src option requires state to be 'link' or 'hard'");
+	if (!is(t.state, "absent") && (!parse_time(&t, "modification_time", &t.times[1]) ||
+	                               !parse_time(&t, "access_time", &t.times[0])))
+		return false;
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
 		if (is(states[i].name, t.state))
 			return states[i].fn(&t);

@@ -50,7 +50,11 @@ const char *mod_backup(struct mod_ctx *m, const char *path)
 	time_t now = time(NULL);
 	struct tm tm;
 	strftime(when, sizeof(when), "%Y-%m-%d@%H:%M:%S", localtime_r(&now, &tm));
-	const char *name = arena_printf(m->a, "%s.%d.%s~", path, (int)getpid(), when);
+	const char *name;
+	int number = (int)getpid();
+	do /* an agent changes a file more than once within a second */
+		name = arena_printf(m->a, "%s.%d.%s~", path, number++, when);
+	while (fs_exists(name));
 	struct err e = {0};
 	if (stat(path, &st) != 0 || !mod_read(m, path, &data)) {
 		mod_fail(m, "Could not make backup of %s to %s", path, name);
@@ -62,6 +66,10 @@ const char *mod_backup(struct mod_ctx *m, const char *path)
 	}
 	if (chown(name, st.st_uid, st.st_gid) != 0 && errno != EPERM) {
 		mod_fail_sys(m, "cannot set the owner of %s", name);
+		return NULL;
+	}
+	if (st.st_mode & 06000 && chmod(name, st.st_mode & 07777) != 0) { /* which chown took */
+		mod_fail_sys(m, "cannot set the mode of %s", name);
 		return NULL;
 	}
 	return name;
@@ -87,9 +95,9 @@ static bool run_validate(struct mod_ctx *m, const char *file)
 		return false;
 	if (out.rc == 0)
 		return true;
-	mod_seti(m, "rc", out.rc);
-	mod_setstr(m, "stdout", out.out);
-	mod_setstr(m, "stderr", out.err);
+	struct mod_out *refused = ARENA_NEW(m->a, struct mod_out);
+	*refused = out;
+	m->refused = refused;
 	return mod_fail(m, "failed to validate: rc:%d error:%.*s", out.rc, STR_FMT(out.err));
 }
 
@@ -110,9 +118,15 @@ static bool write_in_place(struct mod_ctx *m, const char *path, struct str data)
 static bool fill_temp(struct mod_ctx *m, int fd, const char *tmp, const struct stat *old, struct str data)
 {
 	mode_t mode = old ? old->st_mode & 07777 : 0666 & ~current_umask();
-	if (old && fchown(fd, old->st_uid, old->st_gid) != 0 && errno != EPERM)
+	/* A new file is the writer's own in both respects, also where a directory hands its group on. */
+	uid_t uid = old ? old->st_uid : geteuid();
+	gid_t gid = old ? old->st_gid : getegid();
+	if (fchmod(fd, mode) != 0)
+		return mod_fail_sys(m, "cannot set the mode of %s", tmp);
+	/* After the mode: new content is not run with another's rights because the old was. */
+	if (fchown(fd, uid, gid) != 0 && errno != EPERM)
 		return mod_fail_sys(m, "cannot set the owner of %s", tmp);
-	if (fchmod(fd, mode) != 0 || !write_all(fd, data) || fsync(fd) != 0)
+	if (!write_all(fd, data) || fsync(fd) != 0)
 		return mod_fail_sys(m, "cannot write %s", tmp);
 	return run_validate(m, tmp);
 }
@@ -147,7 +161,7 @@ static bool replace_file(struct mod_ctx *m, const char *path, const char *real, 
 	bool ok = fill_temp(m, fd, tmp, old, data);
 	close(fd);
 	if (ok && old && mod_bool(m, "backup")) {
-		const char *kept = mod_backup(m, real);
+		const char *kept = mod_backup(m, path);
 		ok = kept != NULL;
 		if (kept)
 			mod_sets(m, "backup_file", kept);

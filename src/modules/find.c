@@ -52,7 +52,7 @@ static bool make_patterns(struct find *f, const char *arg, struct pattern **ret,
 	VAL_EACH (i, list) {
 		struct str s = val_text(val_at(list, i), m->a);
 		(*ret)[i].glob = arena_strndup(m->a, s.p, s.n);
-		if (mod_bool(m, "use_regex") && !((*ret)[i].re = regex_new(m->a, s, 0, &e)))
+		if (mod_bool(m, "use_regex") && !((*ret)[i].re = regex_new(m->a, s, REGEX_UTF8, &e)))
 			return mod_fail_err(m, &e);
 	}
 	return true;
@@ -146,7 +146,10 @@ static bool add(struct find *f, const char *path, const struct stat *st)
 	struct val *r = val_map(f->m->a);
 	struct err e = {0};
 	val_set(r, "path", val_strz(f->m->a, path));
+	stat_kind(f->m, r, st->st_mode);
 	stat_numbers(f->m, r, st);
+	stat_group(f->m, r, st->st_gid);
+	stat_user(f->m, r, st->st_uid);
 	stat_bits(r, st->st_mode);
 	if (mod_bool(f->m, "get_checksum") && S_ISREG(st->st_mode)) {
 		const char *sum = digest_file(f->m->a, mod_arg(f->m, "checksum_algorithm"), path, &e);
@@ -237,7 +240,7 @@ static bool prepare(struct find *f)
 	if (mod_has(m, "limit") && f->limit < 1)
 		return mod_fail(m, "limit cannot be %lld (use None for unlimited)", (long long)f->limit);
 	if (mod_has(m, "contains") && mod_is(m, "file_type", "file") &&
-	    !(f->contains = regex_new(m->a, mod_args(m, "contains"), REGEX_MULTILINE, &e)))
+	    !(f->contains = regex_new(m->a, mod_args(m, "contains"), REGEX_MULTILINE | REGEX_UTF8, &e)))
 		return mod_fail_err(m, &e);
 	return make_patterns(f, "patterns", &f->patterns, &f->n_patterns) &&
 	       make_patterns(f, "excludes", &f->excludes, &f->n_excludes);

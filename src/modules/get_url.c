@@ -116,11 +116,11 @@ static bool put(struct get *g, const char *tmp)
 	if (!src)
 		return mod_fail_err(m, &e);
 	err_clear(&e);
+	mod_sets(m, "checksum_src", src);
+	mod_set(m, "checksum_dest", old ? val_strz(m->a, old) : val_null());
 	if (g->sum && !sum_matches(g, tmp, &got))
 		return mod_fail(m, "The checksum for %s did not match %s; it was %s.", g->dest, g->sum,
 		                got ? got : "unreadable");
-	mod_sets(m, "checksum_src", src);
-	mod_set(m, "checksum_dest", old ? val_strz(m->a, old) : val_null());
 	if (!old || strcmp(old, src) != 0) {
 		if (!mod_read(m, tmp, &data) || !mod_write(m, g->dest, data))
 			return false;
@@ -190,6 +190,8 @@ static bool run(struct mod_ctx *m)
 		if (g.sum && sum_matches(&g, g.dest, &got)) {
 			if (!mod_file_args(m, g.dest))
 				return false;
+			mod_set(m, "checksum_src", val_null());
+			mod_set(m, "checksum_dest", val_null());
 			mod_sets(m, "msg",
 			         mod_is_changed(m) ? "file already exists but file attributes changed"
 			                           : "file already exists");

@@ -92,15 +92,38 @@ static void make_env(struct git *g)
 	g->env = env;
 }
 
+/* The remote's own choice of branch. */
+static const char *default_branch(struct git *g)
+{
+	struct mod_out out;
+	static const char mark[] = "ref: refs/heads/";
+	if (!GIT(g, &out, "ls-remote", "--symref", g->remote, "HEAD") || out.rc != 0 ||
+	    !str_starts(out.out, mark))
+		return NULL;
+	struct str rest = str_n(out.out.p + sizeof(mark) - 1, out.out.n - sizeof(mark) + 1);
+	struct str name = str_split(&rest, '\t');
+	return arena_strndup(g->m->a, name.p, name.n);
+}
+
+/* What HEAD means to a clone that is there: the branch it is on, else the remote's own. */
+static const char *head_branch(struct git *g)
+{
+	const char *z = ASK(g, "symbolic-ref", "-q", "--short", "HEAD");
+	return z && *z ? z : default_branch(g);
+}
+
 /* The commit VERSION is at the remote; NULL when the remote does not know it. */
 static const char *remote_head(struct git *g, const char *where)
 {
 	const char *z = is_sha(g->version) ? g->version : NULL;
 	struct arena *a = g->m->a;
+	const char *branch = g->version;
 	if (!z && strcmp(g->version, "HEAD") == 0)
+		branch = fs_is_dir(g->dest) ? head_branch(g) : NULL;
+	if (!z && !branch)
 		z = ASK(g, "ls-remote", where, "HEAD");
 	if (!z || !*z)
-		z = ASK(g, "ls-remote", where, arena_printf(a, "refs/heads/%s", g->version));
+		z = ASK(g, "ls-remote", where, arena_printf(a, "refs/heads/%s", branch ? branch : "HEAD"));
 	if (!z || !*z) /* the commit an annotated tag stands for */
 		z = ASK(g, "ls-remote", where, arena_printf(a, "refs/tags/%s^{}", g->version));
 	if (!z || !*z)
@@ -168,23 +191,10 @@ static bool fetch(struct git *g)
 	return must(g, "Failed to download remote objects and refs", argv);
 }
 
-/* The remote's own choice of branch. */
-static const char *default_branch(struct git *g)
-{
-	struct mod_out out;
-	static const char mark[] = "ref: refs/heads/";
-	if (!GIT(g, &out, "ls-remote", "--symref", g->remote, "HEAD") || out.rc != 0 ||
-	    !str_starts(out.out, mark))
-		return NULL;
-	struct str rest = str_n(out.out.p + sizeof(mark) - 1, out.out.n - sizeof(mark) + 1);
-	struct str name = str_split(&rest, '\t');
-	return arena_strndup(g->m->a, name.p, name.n);
-}
-
 static bool checkout(struct git *g)
 {
 	struct arena *a = g->m->a;
-	const char *v = strcmp(g->version, "HEAD") == 0 ? default_branch(g) : g->version;
+	const char *v = strcmp(g->version, "HEAD") == 0 ? head_branch(g) : g->version;
 	const char *what = arena_printf(a, "Failed to checkout %s", g->version);
 	if (!v)
 		return MUST(g, what, "checkout", "--force", "HEAD", "--");
@@ -291,8 +301,8 @@ static bool update(struct git *g)
 	if (!clean_up(g))
 		return false;
 	bool moved = !url || strcmp(url, g->repo) != 0;
+	mod_setb(m, "remote_url_changed", moved);
 	if (moved) {
-		mod_setb(m, "remote_url_changed", true);
 		mod_changed(m);
 		if (!m->check && !MUST(g, "Failed to set the remote's url", "remote", url ? "set-url" : "add",
 		                       g->remote, g->repo))
@@ -315,6 +325,13 @@ static bool update(struct git *g)
 	return fetch(g) && finish(g, before);
 }
 
+/* A path is a file:// address: depth works only with those. As Ansible writes it, so does .git/config. */
+static const char *address(struct mod_ctx *m, const char *repo)
+{
+	const char *path = *repo == '~' ? mod_expand(m, repo) : repo;
+	return *path == '/' ? arena_printf(m->a, "file://%s", path) : repo;
+}
+
 static bool run(struct mod_ctx *m)
 {
 	const char *program = mod_arg(m, "executable");
@@ -322,7 +339,7 @@ static bool run(struct mod_ctx *m)
 	        .m = m,
 	        .program = program ? program : mod_which(m, "git"),
 	        .dest = mod_arg(m, "dest"),
-	        .repo = mod_arg(m, "repo"),
+	        .repo = address(m, mod_arg(m, "repo")),
 	        .version = mod_arg(m, "version"),
 	        .remote = mod_arg(m, "remote"),
 	        .bare = mod_bool(m, "bare"),

@@ -29,6 +29,8 @@ static bool run(struct mod_ctx *m)
 		g = NULL;
 	mod_sets(m, "name", name);
 	mod_sets(m, "state", mod_arg(m, "state"));
+	if (m->check && absent == (g != NULL))
+		return mod_only_changed(m);
 	if (absent) {
 		const char *argv[] = {"groupdel", mod_bool(m, "force") ? "-f" : name,
 		                      mod_bool(m, "force") ? name : NULL, NULL};
@@ -77,5 +79,6 @@ const struct module module_row_group = {
         .doc = "Groups.",
         .args = args,
         .flags = MOD_CHECK,
+        .required_if = "non_unique=True:gid",
         .run = run,
 };

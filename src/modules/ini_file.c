@@ -5,7 +5,7 @@ struct ini {
 	struct mod_ctx *m;
 	const char *section, *option; /* NULL when not given */
 	size_t start, end;            /* the section's lines, its heading not among them */
-	bool found, exclusive;
+	bool found, exclusive, ended; /* ended: the last line lacked its end and got it */
 	struct str *values;
 	size_t n;
 	const char *msg;
@@ -49,6 +49,8 @@ static bool match_option(const struct ini *f, struct str line, bool *active, str
 	size_t i = skip_blanks(line, 0);
 	*active = !(i < line.n && (line.p[i] == '#' || line.p[i] == ';'));
 	i = skip_blanks(line, i + !*active);
+	if (!*active && !mod_bool(f->m, "modify_inactive_option"))
+		return false;
 	if (line.n - (i < line.n ? i : line.n) < name.n || memcmp(line.p + i, name.p, name.n) != 0)
 		return false;
 	i = skip_blanks(line, i + name.n);
@@ -77,12 +79,39 @@ static bool take_value(struct ini *f, struct str value)
 	return false;
 }
 
+/* LINE without the blanks around its first equals sign and its end. */
+static struct str without_blanks(struct arena *a, struct str line)
+{
+	ptrdiff_t eq = str_find(line, STR("="), 0);
+	if (eq < 0)
+		return str_trim(line);
+	struct str name = str_trim(str_n(line.p, (size_t)eq)),
+	           value = str_trim(str_n(line.p + eq + 1, line.n - (size_t)eq - 1));
+	return str_c(arena_printf(a, "%.*s=%.*s", STR_FMT(name), STR_FMT(value)));
+}
+
 static void put(struct ini *f, size_t at, struct str line)
 {
-	if (str_eq(f->e.lines[at], line))
+	struct arena *a = f->m->a;
+	struct str have = f->e.lines[at];
+	if (str_eq(have, line) ||
+	    (mod_bool(f->m, "ignore_spaces") && str_eq(without_blanks(a, have), without_blanks(a, line))))
 		return;
 	f->e.lines[at] = line;
 	f->msg = "option changed";
+}
+
+/* Where a new setting goes: behind the section's last one. */
+static size_t behind_settings(const struct ini *f)
+{
+	size_t at = f->end;
+	while (at > f->start) {
+		struct str line = str_trim(f->e.lines[at - 1]);
+		if (line.n && line.p[0] != '#' && line.p[0] != ';')
+			break;
+		at--;
+	}
+	return at;
 }
 
 /* Lines that already have one of the values first, then others to be overwritten, then what is missing. */
@@ -109,14 +138,7 @@ static void set_values(struct ini *f)
 			f->msg = "option changed";
 		}
 	}
-	/* What is left goes behind the section's last setting. */
-	size_t at = f->end;
-	while (at > f->start) {
-		struct str line = str_trim(e->lines[at - 1]);
-		if (line.n && line.p[0] != '#' && line.p[0] != ';')
-			break;
-		at--;
-	}
+	size_t at = behind_settings(f);
 	for (size_t k = 0; k < f->n; k++) {
 		edit_insert(e, at++, make_line(f, f->values[k]));
 		f->msg = "option added";
@@ -133,7 +155,7 @@ static void set_bare(struct ini *f)
 			put(f, i, line);
 			return;
 		}
-	edit_insert(&f->e, f->start, line);
+	edit_insert(&f->e, behind_settings(f), line);
 	f->msg = "option added";
 }
 
@@ -184,15 +206,48 @@ static void make_absent(struct ini *f)
 	}
 }
 
+static void add_value(struct ini *f, struct str value)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (str_eq(f->values[i], value))
+			return;
+	f->values[f->n++] = value;
+}
+
 static void read_values(struct ini *f)
 {
 	struct mod_ctx *m = f->m;
 	const struct val *list = mod_list(m, "values");
 	f->values = arena_array(m->a, val_len(list) + 1, sizeof(*f->values));
 	if (mod_has(m, "value"))
-		f->values[f->n++] = mod_args(m, "value");
+		add_value(f, mod_args(m, "value"));
 	VAL_EACH (i, list)
-		f->values[f->n++] = val_text(val_at(list, i), m->a);
+		add_value(f, val_text(val_at(list, i), m->a));
+}
+
+/* The lines as a text file's are read: no byte order mark, all ended alike. */
+static void plain_lines(struct ini *f)
+{
+	struct edit *e = &f->e;
+	if (e->n && str_starts(e->lines[0], "\xef\xbb\xbf"))
+		e->lines[0] = str_n(e->lines[0].p + 3, e->lines[0].n - 3);
+	for (size_t i = 0; i < e->n; i++)
+		if (str_ends(e->lines[i], "\r\n"))
+			e->lines[i] = edit_ended(e, edit_bare(e->lines[i]));
+	f->ended = e->n && !str_ends(e->lines[e->n - 1], "\n");
+	edit_end_last(e);
+	/* Ansible's begins an empty file with a blank line. */
+	if (!e->n)
+		edit_insert(e, 0, STR("\n"));
+}
+
+static bool save(struct ini *f, const char *path)
+{
+	struct mod_ctx *m = f->m;
+	struct str after = edit_joined(&f->e);
+	mod_diff_text(m, path, f->e.before, after);
+	mod_changed(m);
+	return mod_bool(m, "follow") ? mod_write(m, path, after) : mod_replace(m, path, after);
 }
 
 static bool run(struct mod_ctx *m)
@@ -214,25 +269,20 @@ static bool run(struct mod_ctx *m)
 		mod_seti(m, "rc", 257);
 		return mod_fail(m, "Destination %s does not exist!", path);
 	}
+	if (!m->check && !fs_mkdirs(fs_dirname(m->a, path), 0777, &err))
+		return mod_fail_err(m, &err);
 	if (!edit_load(&f.e, m, path))
 		return false;
-	edit_end_last(&f.e);
-	/* Ansible's begins an empty file with a blank line. */
-	if (present && !f.e.n)
-		edit_insert(&f.e, 0, STR("\n"));
+	plain_lines(&f);
 	find_section(&f);
 	if (present)
 		make_present(&f);
 	else
 		make_absent(&f);
-	if (strcmp(f.msg, "OK") != 0) {
-		if (!m->check && !fs_mkdirs(fs_dirname(m->a, path), 0777, &err))
-			return mod_fail_err(m, &err);
-		if (!edit_save(&f.e))
-			return false;
-	}
+	if ((f.ended || strcmp(f.msg, "OK") != 0) && !save(&f, path))
+		return false;
 	mod_sets(m, "msg", f.msg);
-	return (!fs_exists(path) && !m->check) || mod_file_args(m, path);
+	return m->check || !fs_exists(path) || mod_file_args(m, path);
 }
 
 static const struct mod_arg args[] = {
@@ -245,6 +295,10 @@ static const struct mod_arg args[] = {
         {"exclusive", MT_BOOL, .dflt = "true", .doc = "No other lines set the option."},
         {"no_extra_spaces", MT_BOOL, .dflt = "false", .doc = "No blanks around the equals sign."},
         {"allow_no_value", MT_BOOL, .dflt = "false", .doc = "The option may stand without a value."},
+        {"ignore_spaces", MT_BOOL, .dflt = "false", .doc = "Blanks alone are no difference."},
+        {"modify_inactive_option", MT_BOOL, .dflt = "true",
+         .doc = "A line that is commented out is where the setting goes."},
+        {"follow", MT_BOOL, .dflt = "false", .doc = "Write through a symbolic link."},
         {"create", MT_BOOL, .dflt = "true", .doc = "Make a file that is missing."},
         {"backup", MT_BOOL, .dflt = "false", .doc = "Keep a dated copy of what was there."},
         {NULL},

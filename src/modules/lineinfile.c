@@ -12,11 +12,12 @@ struct rules {
 /* The backup's name under the key this module has always used for it. */
 static bool finish(struct edit *e, struct str after)
 {
-	bool ok = edit_close(e, after);
+	if (!edit_close(e, after))
+		return false;
 	struct val *kept = val_get(e->m->result, "backup_file");
 	mod_set(e->m, "backup", kept ? kept : val_strz(e->m->a, ""));
 	val_del(e->m->result, STR("backup_file"));
-	return ok;
+	return true;
 }
 
 static bool make_rules(struct mod_ctx *m, struct rules *r)
@@ -122,7 +123,7 @@ static bool present(struct mod_ctx *m)
 		return mod_fail(m, "regexp is required with backrefs=true");
 	if (!mod_has(m, "line"))
 		return mod_fail(m, "line is required with state=present");
-	if (!make_rules(m, &r) || !edit_open(&e, m, mod_bool(m, "create"), "Destination %s does not exist !"))
+	if (!edit_open(&e, m, mod_bool(m, "create"), "Destination %s does not exist !") || !make_rules(m, &r))
 		return false;
 	ptrdiff_t at = find_line(&e, &r, &mt, &matched);
 	if (!matched)
@@ -136,6 +137,7 @@ static bool present(struct mod_ctx *m)
 	/* A file that would be made only to stay empty is not made. */
 	if (!e.existed && !e.n) {
 		mod_sets(m, "msg", "");
+		mod_sets(m, "backup", "");
 		return true;
 	}
 	return finish(&e, edit_joined(&e));
@@ -163,8 +165,10 @@ static bool absent(struct mod_ctx *m)
 	}
 	if (found)
 		e.msg = arena_printf(m->a, "%lld line(s) removed", (long long)found);
+	if (!finish(&e, edit_joined(&e)))
+		return false;
 	mod_seti(m, "found", found);
-	return finish(&e, edit_joined(&e));
+	return true;
 }
 
 static bool run(struct mod_ctx *m)

@@ -1,4 +1,5 @@
 #include <sys/utsname.h>
+#include "modules/argv.h"
 #include "modules/edit.h"
 
 /* Dashes and underscores are one in names of kernel modules. */
@@ -105,11 +106,11 @@ static bool persist(struct mod_ctx *m)
 static bool call(struct mod_ctx *m, bool load)
 {
 	struct mod_out out;
-	const char *program = mod_which(m, "modprobe"), *name = mod_arg(m, "name");
+	const char *program = argv_need(m, "modprobe"), *name = mod_arg(m, "name");
 	const char *words = mod_arg(m, "params");
 	const char *argv[64] = {program, load ? name : "-r", load ? NULL : name};
 	if (!program)
-		return mod_fail(m, "Failed to find required executable \"modprobe\"");
+		return false;
 	struct str rest = str_c(words);
 	for (size_t n = 2; load && rest.n && n < 63;) {
 		struct str w = str_split(&rest, ' ');

@@ -31,8 +31,10 @@ struct mod_ctx {
 	const char *tmp;        /* a directory for temporary files */
 	int64_t deadline_ms;    /* CLOCK_MONOTONIC; 0: none. mod_spawn() ends its child then */
 	/* What the controller would send: "src" or "content" of copy, template, script, unarchive. */
-	struct str content_sha256; /* empty when there is none */
-	struct str content_name;   /* base name of the source */
+	struct str content_sha256;     /* empty when there is none */
+	struct str content_name;       /* base name of the source */
+	const struct mod_out *refused; /* what the "validate" command said when it refused a file; or NULL */
+	bool bare;                     /* the result's path or dest is not described by owner, mode, size */
 	const struct mod_io *io;
 };
 
@@ -52,12 +54,15 @@ const char *mod_expand(struct mod_ctx *m, const char *z);
 const char *mod_env(const struct mod_ctx *m, const char *name);
 
 /* ---- the result */
-/* Sets msg and failed; returns false. */
+/* Sets msg and failed; returns false. What failed half-way does not count as a change: a command that ran and
+ * says so calls mod_changed() afterwards. */
 bool mod_fail(struct mod_ctx *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As mod_fail, with the text of errno. */
 bool mod_fail_sys(struct mod_ctx *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As mod_fail, with ERR's text; clears ERR. */
 bool mod_fail_err(struct mod_ctx *m, struct err *err);
+/* In check mode, of what is not there yet: the result is that there would be a change, and no more. True. */
+bool mod_only_changed(struct mod_ctx *m);
 void mod_changed(struct mod_ctx *m);
 bool mod_is_changed(const struct mod_ctx *m);
 void mod_warn(struct mod_ctx *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -115,7 +115,7 @@ static bool call(struct mount *t, const char *what, const char *const argv[])
 	struct mod_out out;
 	if (!mod_spawn(t->m, &(struct mod_cmd){.argv = argv}, &out))
 		return false;
-	struct str said = str_trim(out.err.n ? out.err : out.out);
+	struct str said = out.err.n ? out.err : out.out;
 	return out.rc == 0 || mod_fail(t->m, "Error %s %s: %.*s", what, t->path, STR_FMT(said));
 }
 
@@ -195,8 +195,10 @@ static bool make_ephemeral(struct mount *t)
 	const char *src;
 	struct err err = {0};
 	if (is_mounted(t, &src)) {
-		if (strcmp(src, t->field[SRC]) == 0)
-			return true;
+		if (strcmp(src, t->field[SRC]) == 0) {
+			mod_changed(m);
+			return m->check || mount_listed(t, true);
+		}
 		return mod_fail(m,
 		                "Ephemeral mount point is already mounted with a different source than the "
 		                "specified one. Failing in order to prevent an unwanted unmount or override "
@@ -229,6 +231,27 @@ static const struct {
         {"ephemeral", make_ephemeral},
 };
 
+static bool has_opt(const char *opts, const char *name)
+{
+	for (struct str rest = str_c(opts); rest.p;)
+		if (str_eqc(str_split(&rest, ','), name))
+			return true;
+	return false;
+}
+
+/* Not at boot is one more option; it counts for nothing beside those that say something of it themselves. */
+static void set_boot(struct mount *t)
+{
+	struct mod_ctx *m = t->m;
+	const char *opts = t->field[OPTS];
+	if (has_opt(opts, "noauto"))
+		mod_warn(m, "Ignore the 'boot' due to 'opts' contains 'noauto'.");
+	else if (!mod_bool(m, "boot") && has_opt(opts, "defaults"))
+		mod_warn(m, "Ignore the 'boot' due to 'opts' contains 'defaults'.");
+	else if (!mod_bool(m, "boot"))
+		t->field[OPTS] = arena_printf(m->a, "%s,noauto", opts);
+}
+
 static bool run(struct mod_ctx *m)
 {
 	static const char *const names[FIELDS] = {"src", "path", "fstype", "opts", "dump", "passno"};
@@ -241,10 +264,10 @@ static bool run(struct mod_ctx *m)
 		if (z && i != NAME)
 			mod_sets(m, names[i], z);
 	}
-	if (!mod_bool(m, "boot"))
-		t.field[OPTS] = arena_printf(m->a, "%s,noauto", t.field[OPTS]);
+	set_boot(&t);
 	mod_sets(m, "opts", t.field[OPTS]);
 	mod_sets(m, "name", t.path);
+	mod_sets(m, "backup_file", "");
 	mod_sets(m, "fstab", t.fstab);
 	mod_set(m, "boot", val_strz(m->a, mod_bool(m, "boot") ? "yes" : "no"));
 	if (!edit_load(&t.e, m, t.fstab))

@@ -85,9 +85,21 @@ static bool by_apt(struct mod_ctx *m)
 	return module_row_apt.run(m);
 }
 
+/* Whether a manager of that name exists; which one the host has is what counts. */
+static bool is_known(const char *use)
+{
+	const char *dot = strrchr(use, '.'), *name = dot ? dot + 1 : use;
+	bool known = strcmp(name, "auto") == 0 || strcmp(name, "apt") == 0 || strncmp(name, "dnf", 3) == 0;
+	for (size_t i = 0; !known && i < sizeof(managers) / sizeof(*managers); i++)
+		known = strcmp(managers[i].name, name) == 0;
+	return known;
+}
+
 static bool run(struct mod_ctx *m)
 {
 	const struct val *names = mod_list(m, "name");
+	if (!is_known(mod_arg(m, "use")))
+		return mod_fail(m, "Could not find a module for %s.", mod_arg(m, "use"));
 	if (mod_which(m, "apt-get"))
 		return by_apt(m);
 	for (size_t i = 0; i < sizeof(managers) / sizeof(*managers); i++) {

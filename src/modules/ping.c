@@ -18,6 +18,6 @@ const struct module module_row_ping = {
         .from = "ansible.builtin",
         .doc = "Answers pong: the host can be reached and runs tasks.",
         .args = args,
-        .flags = MOD_READ_ONLY,
+        .flags = MOD_READ_ONLY | MOD_CHECK,
         .run = run,
 };

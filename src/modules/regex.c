@@ -1,6 +1,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <ctype.h>
 #include <pcre2.h>
+#include "base/pyre.h"
 #include "modules/regex.h"
 
 struct regex {
@@ -15,31 +16,20 @@ static void regex_free(void *p)
 	pcre2_code_free(re->code);
 }
 
-/* Python's \Z is the very end, which PCRE2 spells \z. */
-static void translate(struct str pattern, struct buf *out)
-{
-	for (size_t i = 0; i < pattern.n; i++) {
-		char c = pattern.p[i];
-		if (c == '\\' && i + 1 < pattern.n) {
-			char d = pattern.p[++i];
-			buf_addc(out, c);
-			buf_addc(out, d == 'Z' ? 'z' : d);
-		} else {
-			buf_addc(out, c);
-		}
-	}
-}
-
 struct regex *regex_new(struct arena *a, struct str pattern, unsigned flags, struct err *err)
 {
 	int code;
 	PCRE2_SIZE at;
 	struct buf b = {0};
-	translate(pattern, &b);
-	uint32_t options = (flags & REGEX_MULTILINE ? PCRE2_MULTILINE : 0) |
-	                   (flags & REGEX_DOTALL ? PCRE2_DOTALL : 0) |
-	                   (flags & REGEX_UTF8 ? PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF : 0) |
-	                   PCRE2_ALLOW_EMPTY_CLASS;
+	bool ascii;
+	if (!pyre_translate(pattern, &b, &ascii, err)) {
+		buf_free(&b);
+		return NULL;
+	}
+	uint32_t options =
+	        (flags & REGEX_MULTILINE ? PCRE2_MULTILINE | PCRE2_ALT_CIRCUMFLEX : 0) |
+	        (flags & REGEX_DOTALL ? PCRE2_DOTALL : 0) |
+	        (flags & REGEX_UTF8 ? PCRE2_UTF | (ascii ? 0 : PCRE2_UCP) | PCRE2_MATCH_INVALID_UTF : 0);
 	pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)(b.p ? b.p : ""), b.n, options, &code, &at, NULL);
 	buf_free(&b);
 	if (!compiled) {
@@ -52,7 +42,7 @@ struct regex *regex_new(struct arena *a, struct str pattern, unsigned flags, str
 	}
 	struct regex *re = ARENA_NEW(a, struct regex);
 	re->code = compiled;
-	re->data = pcre2_match_data_create(REGEX_GROUPS, NULL);
+	re->data = xneed(pcre2_match_data_create(REGEX_GROUPS, NULL));
 	arena_defer(a, regex_free, re);
 	return re;
 }
@@ -111,34 +101,77 @@ static bool add_named(const struct regex *re, struct str s, const struct regex_m
 	return add_group(s, mt, group, out, err);
 }
 
+static bool is_octal(struct str t, size_t i)
+{
+	return i < t.n && t.p[i] >= '0' && t.p[i] <= '7';
+}
+
+/* \0 to \099 and \100 to \377 are characters, other numbers groups. *I is on the first digit, then on the
+ * last. */
+static bool add_number(struct str s, const struct regex_match *mt, struct str t, size_t *i, struct buf *out,
+                       struct err *err)
+{
+	size_t n = 1;
+	if (t.p[*i] == '0' || (is_octal(t, *i) && is_octal(t, *i + 1) && is_octal(t, *i + 2))) {
+		unsigned c = 0;
+		for (n = 0; n < 3 && is_octal(t, *i + n); n++)
+			c = c * 8 + (unsigned)(t.p[*i + n] - '0');
+		buf_addc(out, (char)c);
+		*i += n - 1;
+		return c <= 0377 || err_set(err, ERR_USER, ORIGIN_NONE,
+		                            "octal escape value \\%o outside of range 0-0o377", c);
+	}
+	int64_t group = t.p[*i] - '0';
+	if (*i + 1 < t.n && isdigit((unsigned char)t.p[*i + 1]))
+		group = group * 10 + (t.p[++*i] - '0');
+	return add_group(s, mt, group, out, err);
+}
+
 bool regex_expand(const struct regex *re, struct str s, const struct regex_match *mt, struct str t,
                   struct buf *out, struct err *err)
 {
 	static const char letters[] = "abfnrtv\\", values[] = "\a\b\f\n\r\t\v\\";
 	for (size_t i = 0; i < t.n; i++) {
-		if (t.p[i] != '\\' || i + 1 >= t.n) {
+		if (t.p[i] != '\\') {
 			buf_addc(out, t.p[i]);
 			continue;
 		}
-		char c = t.p[++i];
+		if (++i >= t.n)
+			return err_set(err, ERR_USER, ORIGIN_NONE,
+			               "bad escape (end of pattern) at position %zu", i - 1);
+		char c = t.p[i];
 		const char *at = strchr(letters, c);
 		if (c == 'g') {
 			if (!add_named(re, s, mt, t, &i, out, err))
 				return false;
-		} else if (c >= '1' && c <= '9') {
-			int64_t group = c - '0';
-			if (i + 1 < t.n && isdigit((unsigned char)t.p[i + 1]))
-				group = group * 10 + (t.p[++i] - '0');
-			if (!add_group(s, mt, group, out, err))
+		} else if (isdigit((unsigned char)c)) {
+			if (!add_number(s, mt, t, &i, out, err))
 				return false;
 		} else if (c && at) {
 			buf_addc(out, values[at - letters]);
+		} else if (isalpha((unsigned char)c)) {
+			return err_set(err, ERR_USER, ORIGIN_NONE, "bad escape \\%c at position %zu", c,
+			               i - 1);
 		} else {
 			buf_addc(out, '\\');
 			buf_addc(out, c);
 		}
 	}
 	return true;
+}
+
+bool regex_check(const struct regex *re, struct str t, struct err *err)
+{
+	struct regex_match none = {0};
+	struct buf b = {0};
+	uint32_t groups = 0;
+	pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &groups);
+	none.n = groups + 1 < REGEX_GROUPS ? groups + 1 : REGEX_GROUPS;
+	for (size_t i = 0; i < none.n; i++)
+		none.start[i] = none.end[i] = SIZE_MAX;
+	bool ok = regex_expand(re, (struct str){0}, &none, t, &b, err);
+	buf_free(&b);
+	return ok;
 }
 
 const char *regex_group_name(const struct regex *re, int group)

@@ -28,4 +28,6 @@ const char *regex_group_name(const struct regex *re, int group);
  * exist. */
 bool regex_expand(const struct regex *re, struct str s, const struct regex_match *mt, struct str tmpl,
                   struct buf *out, struct err *err);
+/* Whether regex_expand() can be asked for TEMPLATE, whatever matches. */
+bool regex_check(const struct regex *re, struct str tmpl, struct err *err);
 #endif

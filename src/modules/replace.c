@@ -15,7 +15,7 @@ static bool find_section(struct mod_ctx *m, struct str text, size_t *from, size_
 	                     mod_has(m, "after") && mod_has(m, "before") ? "?" : "", STR_FMT(before));
 	struct err e = {0};
 	struct regex_match mt;
-	const struct regex *re = regex_new(m->a, str_c(pattern), REGEX_DOTALL, &e);
+	const struct regex *re = regex_new(m->a, str_c(pattern), REGEX_DOTALL | REGEX_UTF8, &e);
 	if (!re)
 		return mod_fail_err(m, &e);
 	int group = regex_group(re, "subsection");
@@ -24,6 +24,7 @@ static bool find_section(struct mod_ctx *m, struct str text, size_t *from, size_
 		*from = mt.start[group];
 		*to = mt.end[group];
 	} else {
+		mod_seti(m, "rc", 0);
 		mod_setf(m, "msg", "Pattern for before/after params did not match the given file: %s",
 		         pattern);
 	}
@@ -35,9 +36,9 @@ static bool substitute(struct mod_ctx *m, struct str text, struct buf *out, int6
 {
 	struct err e = {0};
 	struct regex_match mt;
-	const struct regex *re = regex_new(m->a, mod_args(m, "regexp"), REGEX_MULTILINE, &e);
+	const struct regex *re = regex_new(m->a, mod_args(m, "regexp"), REGEX_MULTILINE | REGEX_UTF8, &e);
 	size_t at = 0, from = 0;
-	if (!re)
+	if (!re || !regex_check(re, mod_args(m, "replace"), &e))
 		return mod_fail_err(m, &e);
 	while (from <= text.n && regex_search(re, text, from, &mt)) {
 		buf_add(out, text.p + at, mt.start[0] - at);
@@ -46,10 +47,13 @@ static bool substitute(struct mod_ctx *m, struct str text, struct buf *out, int6
 		(*count)++;
 		at = from = mt.end[0];
 		if (mt.end[0] == mt.start[0]) {
-			/* An empty match: go on one byte later. */
+			/* An empty match: go on one character later. */
+			uint32_t c;
+			size_t n = at < text.n ? str_utf8(str_n(text.p + at, text.n - at), &c) : 1;
+			n = n ? n : 1;
 			if (at < text.n)
-				buf_addc(out, text.p[at]);
-			at = from = from + 1;
+				buf_add(out, text.p + at, n);
+			at = from = from + n;
 		}
 	}
 	if (at < text.n)

@@ -23,7 +23,10 @@ const char *mod_expand(struct mod_ctx *m, const char *z)
 			home = u ? u->home : NULL;
 		}
 		if (home) {
-			buf_adds(&b, home);
+			struct str dir = str_c(home);
+			while (str_ends(dir, "/"))
+				dir.n--;
+			buf_adds(&b, dir.n || end < s.n ? arena_strndup(m->a, dir.p, dir.n) : "/");
 			i = end;
 		}
 	}
@@ -146,7 +149,7 @@ static void finish(struct mod_ctx *m)
 	struct val *path = val_get(m->result, "path");
 	if (!path)
 		path = val_get(m->result, "dest");
-	if (path && val_is_str(path))
+	if (path && val_is_str(path) && !m->bare)
 		path_info(m, val_get_strz(path));
 	add_lines(m, "stdout", "stdout_lines");
 	add_lines(m, "stderr", "stderr_lines");
@@ -198,7 +201,7 @@ struct val *module_run(const struct module *mod, const struct val *task, const s
 		fail_checks(&m, &errs);
 	} else if (!mod->run) {
 		mod_fail(&m, "%s runs on the controller only", mod->name);
-	} else if (m.check && !(mod->flags & (MOD_CHECK | MOD_READ_ONLY))) {
+	} else if (m.check && !(mod->flags & MOD_CHECK)) {
 		mod_setb(&m, "skipped", true);
 		mod_setf(&m, "msg", "remote module (%s) does not support check mode", mod->name);
 	} else {

@@ -15,11 +15,12 @@ static bool shell(struct mod_ctx *m, const char *line)
 	if (!mod_spawn(m, &(struct mod_cmd){.argv = argv, .cwd = mod_arg(m, "chdir"), .progress = true},
 	               &out))
 		return false;
-	mod_changed(m);
 	mod_seti(m, "rc", out.rc);
 	mod_setstr(m, "stdout", out.out);
 	mod_setstr(m, "stderr", out.err);
-	return out.rc == 0 || mod_fail(m, "non-zero return code");
+	bool ok = out.rc == 0 || mod_fail(m, "non-zero return code");
+	mod_changed(m);
+	return ok;
 }
 
 static bool is_skipped(struct mod_ctx *m)
@@ -56,25 +57,39 @@ static const char *script_args(struct mod_ctx *m)
 static bool run_script(struct mod_ctx *m)
 {
 	struct str data;
+	const char *chdir = mod_arg(m, "chdir");
 	if (is_skipped(m))
 		return true;
+	if (chdir && *chdir != '/')
+		return mod_fail(m, "chdir %s must be an absolute path for a Unix-aware remote node", chdir);
+	/* What creates and removes say of a change was asked above. */
+	if (m->check && (mod_has(m, "creates") || mod_has(m, "removes"))) {
+		mod_changed(m);
+		return true;
+	}
 	if (m->check) {
 		mod_setb(m, "skipped", true);
+		mod_sets(m, "msg", "Check mode is not supported for this task.");
 		return true;
 	}
 	if (!mod_content(m, &data))
 		return false;
-	char *path = arena_printf(m->a, "%s/nante-script-XXXXXX", m->tmp);
-	int fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return mod_fail_sys(m, "cannot create a temporary file in %s", m->tmp);
-	bool ok = fchmod(fd, 0700) == 0;
+	/* The script keeps its name: many say it in what they print. */
+	char *dir = arena_printf(m->a, "%s/nante-script-XXXXXX", m->tmp);
+	if (!mkdtemp(dir))
+		return mod_fail_sys(m, "cannot create a temporary directory in %s", m->tmp);
+	const char *path = fs_join(
+	        m->a, dir,
+	        m->content_name.n ? arena_strndup(m->a, m->content_name.p, m->content_name.n) : "script");
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+	bool ok = fd >= 0 && fchmod(fd, 0700) == 0;
 	for (size_t done = 0; ok && done < data.n;) {
 		ssize_t w = write(fd, data.p + done, data.n - done);
 		ok = w > 0 || (w < 0 && errno == EINTR);
 		done += w > 0 ? (size_t)w : 0;
 	}
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	if (!ok) {
 		mod_fail_sys(m, "cannot write %s", path);
 	} else {
@@ -83,6 +98,7 @@ static bool run_script(struct mod_ctx *m)
 		                           words_quote(m->a, path), script_args(m)));
 	}
 	unlink(path);
+	rmdir(dir);
 	return ok;
 }
 

@@ -79,6 +79,8 @@ static bool run(struct mod_ctx *m)
 	const char *name = mod_arg(m, "name");
 	if (systemd_runs() && mod_which(m, "systemctl"))
 		return systemd_manage(m, name);
+	if (!mod_has(m, "state") && !mod_has(m, "enabled"))
+		return mod_fail(m, "one of the following is required: state, enabled");
 	mod_sets(m, "name", name);
 	if (!fs_exists(arena_printf(m->a, "/etc/init.d/%s", name)))
 		return mod_fail(m, "Could not find the requested service %s: host", name);
@@ -103,6 +105,25 @@ static const struct mod_arg args[] = {
         {"arguments", MT_STR, .dflt = "", .aliases = "args", .doc = "More words for the script."},
         {"runlevel", MT_STR, .dflt = "default", .doc = "Ignored."},
         {"use", MT_STR, .dflt = "auto", .doc = "Ignored: what runs the host is used."},
+        {"daemon_reload", MT_BOOL, .aliases = "daemon-reload",
+         .doc = "Of systemd: read the unit files again first."},
+        {"daemon_reexec", MT_BOOL, .aliases = "daemon-reexec", .doc = "Of systemd: restart it first."},
+        {"masked", MT_BOOL, .doc = "Of systemd: whether the unit cannot be started at all."},
+        {"force", MT_BOOL, .doc = "Of systemd: replace links in the way."},
+        {"scope", MT_STR, .choices = "global|system|user", .doc = "Whose systemd."},
+        {"no_block", MT_BOOL, .doc = "Of systemd: do not wait until it is done."},
+        {NULL},
+};
+
+static const struct mod_arg sysvinit_args[] = {
+        {"name", MT_STR, MA_REQUIRED, .aliases = "service", .doc = "The service."},
+        {"state", MT_STR, .choices = "reloaded|restarted|started|stopped", .doc = "Whether it should run."},
+        {"enabled", MT_BOOL, .doc = "Whether it should start at boot."},
+        {"sleep", MT_INT, .dflt = "1", .doc = "Seconds between stop and start of a restart by script."},
+        {"pattern", MT_STR, .doc = "Finds the process when the script cannot say."},
+        {"arguments", MT_STR, .aliases = "args", .doc = "More words for the script."},
+        {"runlevels", MT_LIST, .elem = MT_STR, .doc = "Ignored: those of the script are used."},
+        {"daemonize", MT_BOOL, .dflt = "false", .doc = "Ignored: scripts do so themselves."},
         {NULL},
 };
 
@@ -112,7 +133,6 @@ const struct module module_row_service = {
         .doc = "Services, whatever starts them.",
         .args = args,
         .flags = MOD_CHECK,
-        .required_one_of = "state|enabled",
         .run = run,
 };
 
@@ -120,7 +140,7 @@ const struct module module_row_sysvinit = {
         .name = "sysvinit",
         .from = "ansible.builtin",
         .doc = "Services started by scripts.",
-        .args = args,
+        .args = sysvinit_args,
         .flags = MOD_CHECK,
         .required_one_of = "state|enabled",
         .run = run,

@@ -26,6 +26,8 @@ static struct val *add(struct mod_ctx *m, struct val *services, struct str name,
 	struct val *s = val_map(m->a);
 	val_set(s, "name", val_str(m->a, name));
 	val_set(s, "state", val_strz(m->a, state));
+	if (strcmp(source, "systemd") == 0)
+		val_set(s, "status", val_null()); /* its place; its value follows */
 	val_set(s, "source", val_strz(m->a, source));
 	val_sets(services, name, s);
 	return s;
@@ -123,11 +125,13 @@ static void add_scripts(struct mod_ctx *m, struct val *services)
 	DIR *d = opendir("/etc/init.d");
 	struct dirent *e;
 	while (d && (e = readdir(d))) {
-		const char *unit = arena_printf(m->a, "%s.service", e->d_name);
+		struct str name = str_c(e->d_name);
+		bool sh = str_ends(name, ".sh"); /* which its unit's name lacks */
+		const char *unit = arena_printf(m->a, "%.*s.service", (int)(name.n - (sh ? 3 : 0)), name.p);
 		struct val *s = val_get(services, unit);
-		if (e->d_name[0] == '.' || !s)
+		if (e->d_name[0] == '.' || (!s && !sh))
 			continue;
-		struct str state = val_map_str(s, "state", "");
+		struct str state = s ? val_map_str(s, "state", "") : (struct str){0};
 		add(m, services, str_c(e->d_name), str_eqc(state, "running") ? "running" : "stopped", "sysv");
 	}
 	if (d)

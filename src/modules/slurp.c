@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <unistd.h>
 #include "modules/module.h"
 
 static bool run(struct mod_ctx *m)
@@ -5,10 +7,13 @@ static bool run(struct mod_ctx *m)
 	const char *src = mod_arg(m, "src");
 	struct str data;
 	struct buf b = {0};
-	if (!fs_exists(src))
-		return mod_fail(m, "file not found: %s", src);
 	if (fs_is_dir(src))
 		return mod_fail(m, "source is a directory and must be a file: %s", src);
+	if (access(src, R_OK) != 0)
+		return errno == ENOENT   ? mod_fail(m, "file not found: %s", src)
+		       : errno == EACCES ? mod_fail(m, "file is not readable: %s", src)
+		                         : mod_fail(m, "unable to slurp file: [Errno %d] %s: '%s'", errno,
+		                                    strerror(errno), src);
 	if (!mod_read(m, src, &data))
 		return false;
 	buf_base64(&b, data);

@@ -15,9 +15,10 @@ enum {
 
 struct mod_arg {
 	const char *name;
-	enum mod_type type;
-	unsigned flags;
-	enum mod_type elem;        /* of a list's members; MT_STR when unset */
+	/* Bytes, for there are some two thousand rows: an enum mod_type, MA_*, an enum mod_type. */
+	uint8_t type;
+	uint8_t flags;
+	uint8_t elem;              /* of a list's members; MT_STR when unset */
 	const char *dflt;          /* as text, converted by type; NULL: absent */
 	const char *choices;       /* "present|absent" or NULL */
 	const char *aliases;       /* "dest|name" or NULL */
@@ -56,6 +57,9 @@ struct module {
 /* By short or fully qualified name; NULL when this build has none. The table is generated from
  * src/modules/LIST-like X-macro rows in list.h. */
 const struct module *module_find(struct str name);
+/* Whether NAME, none of ours, is a module the field knows: of a collection by its full name, or one of those
+ * that roles call by their short name. */
+bool module_elsewhere(struct str name);
 /* All, ended by NULL. */
 extern const struct module *const module_table[];
 /* The closest known module name for a did-you-mean, or NULL. */

@@ -26,6 +26,31 @@ static void set(struct mod_ctx *m, struct val *s, const char *key, int64_t i)
 	val_set(s, key, val_int(m->a, i));
 }
 
+void stat_kind(struct mod_ctx *m, struct val *s, mode_t mode)
+{
+	val_set(s, "mode", val_strf(m->a, "%04o", (unsigned)(mode & 07777)));
+	val_set(s, "isdir", val_bool(S_ISDIR(mode)));
+	val_set(s, "ischr", val_bool(S_ISCHR(mode)));
+	val_set(s, "isblk", val_bool(S_ISBLK(mode)));
+	val_set(s, "isreg", val_bool(S_ISREG(mode)));
+	val_set(s, "isfifo", val_bool(S_ISFIFO(mode)));
+	val_set(s, "islnk", val_bool(S_ISLNK(mode)));
+	val_set(s, "issock", val_bool(S_ISSOCK(mode)));
+}
+
+void stat_numbers(struct mod_ctx *m, struct val *s, const struct stat *st)
+{
+	set(m, s, "uid", st->st_uid);
+	set(m, s, "gid", st->st_gid);
+	set(m, s, "size", st->st_size);
+	set(m, s, "inode", (int64_t)st->st_ino);
+	set(m, s, "dev", (int64_t)st->st_dev);
+	set(m, s, "nlink", (int64_t)st->st_nlink);
+	val_set(s, "atime", val_float(m->a, seconds(&st->st_atim)));
+	val_set(s, "mtime", val_float(m->a, seconds(&st->st_mtim)));
+	val_set(s, "ctime", val_float(m->a, seconds(&st->st_ctim)));
+}
+
 void stat_bits(struct val *s, mode_t mode)
 {
 	static const struct {
@@ -38,34 +63,18 @@ void stat_bits(struct val *s, mode_t mode)
 	};
 	for (size_t i = 0; i < sizeof(bits) / sizeof(*bits); i++)
 		val_set(s, bits[i].name, val_bool(mode & bits[i].bit));
-	val_set(s, "isdir", val_bool(S_ISDIR(mode)));
-	val_set(s, "ischr", val_bool(S_ISCHR(mode)));
-	val_set(s, "isblk", val_bool(S_ISBLK(mode)));
-	val_set(s, "isreg", val_bool(S_ISREG(mode)));
-	val_set(s, "isfifo", val_bool(S_ISFIFO(mode)));
-	val_set(s, "islnk", val_bool(S_ISLNK(mode)));
-	val_set(s, "issock", val_bool(S_ISSOCK(mode)));
 }
 
-void stat_numbers(struct mod_ctx *m, struct val *s, const struct stat *st)
+void stat_user(struct mod_ctx *m, struct val *s, uid_t uid)
 {
-	val_set(s, "mode", val_strz(m->a, mode_text(m->a, st->st_mode)));
-	set(m, s, "uid", st->st_uid);
-	set(m, s, "gid", st->st_gid);
-	set(m, s, "size", st->st_size);
-	set(m, s, "inode", (int64_t)st->st_ino);
-	set(m, s, "dev", (int64_t)st->st_dev);
-	set(m, s, "nlink", (int64_t)st->st_nlink);
-	set(m, s, "blocks", st->st_blocks);
-	set(m, s, "block_size", st->st_blksize);
-	set(m, s, "device_type", (int64_t)st->st_rdev);
-	val_set(s, "atime", val_float(m->a, seconds(&st->st_atim)));
-	val_set(s, "mtime", val_float(m->a, seconds(&st->st_mtim)));
-	val_set(s, "ctime", val_float(m->a, seconds(&st->st_ctim)));
-	const struct user *u = user_by_id(m->a, st->st_uid);
-	const struct ugroup *g = group_by_id(m->a, st->st_gid);
+	const struct user *u = user_by_id(m->a, uid);
 	if (u)
 		val_set(s, "pw_name", val_strz(m->a, u->name));
+}
+
+void stat_group(struct mod_ctx *m, struct val *s, gid_t gid)
+{
+	const struct ugroup *g = group_by_id(m->a, gid);
 	if (g)
 		val_set(s, "gr_name", val_strz(m->a, g->name));
 }
@@ -76,9 +85,9 @@ static void set_link(struct mod_ctx *m, struct val *s, const char *path)
 	ssize_t n = readlink(path, to, sizeof(to) - 1);
 	char *real = realpath(path, NULL);
 	if (n >= 0) {
-		val_set(s, "lnk_target", val_str(m->a, str_n(to, (size_t)n)));
 		const char *where = fs_join(m->a, fs_dirname(m->a, path), arena_strndup(m->a, to, (size_t)n));
 		val_set(s, "lnk_source", val_strz(m->a, real ? real : where));
+		val_set(s, "lnk_target", val_str(m->a, str_n(to, (size_t)n)));
 	}
 	free(real);
 }
@@ -117,8 +126,8 @@ static void set_attrs(struct mod_ctx *m, struct val *s, const char *path)
 			val_set(s, "version", val_null());
 		close(fd);
 	}
-	val_set(s, "attr_flags", val_str(m->a, buf_str(&letters)));
 	val_set(s, "attributes", names);
+	val_set(s, "attr_flags", val_str(m->a, buf_str(&letters)));
 	buf_free(&letters);
 }
 
@@ -192,25 +201,35 @@ static bool run(struct mod_ctx *m)
 	struct err e = {0};
 	const char *path = mod_arg(m, "path");
 	struct val *s = val_map(m->a);
+	int gone = (mod_bool(m, "follow") ? stat(path, &st) : lstat(path, &st)) == 0 ? 0 : errno;
+	if (gone && gone != ENOENT)
+		return mod_fail(m, "%s", strerror(gone));
 	mod_set(m, "stat", s);
-	if ((mod_bool(m, "follow") ? stat(path, &st) : lstat(path, &st)) != 0) {
-		val_set(s, "exists", val_bool(false));
-		return errno == ENOENT || errno == ENOTDIR || mod_fail_sys(m, "%s", path);
-	}
-	val_set(s, "exists", val_bool(true));
+	val_set(s, "exists", val_bool(!gone));
+	if (gone)
+		return true;
 	val_set(s, "path", val_strz(m->a, path));
-	stat_bits(s, st.st_mode);
+	stat_kind(m, s, st.st_mode);
 	stat_numbers(m, s, &st);
+	stat_bits(s, st.st_mode);
+	set(m, s, "blocks", st.st_blocks);
+	set(m, s, "block_size", st.st_blksize);
+	set(m, s, "device_type", (int64_t)st.st_rdev);
 	val_set(s, "readable", val_bool(access(path, R_OK) == 0));
 	val_set(s, "writeable", val_bool(access(path, W_OK) == 0));
 	val_set(s, "executable", val_bool(access(path, X_OK) == 0));
 	if (S_ISLNK(st.st_mode))
 		set_link(m, s, path);
+	stat_user(m, s, st.st_uid);
+	stat_group(m, s, st.st_gid);
 	if (S_ISREG(st.st_mode) && mod_bool(m, "get_checksum") && access(path, R_OK) == 0) {
 		const char *sum = digest_file(m->a, mod_arg(m, "checksum_algorithm"), path, &e);
 		if (!sum)
 			return mod_fail_err(m, &e);
 		val_set(s, "checksum", val_strz(m->a, sum));
+		if (mod_bool(m, "get_md5") && (sum = digest_file(m->a, "md5", path, &e)))
+			val_set(s, "md5", val_strz(m->a, sum));
+		err_clear(&e);
 	}
 	if (!mod_has(m, "get_mime") || mod_bool(m, "get_mime"))
 		set_mime(m, s, path, st.st_mode);
@@ -229,7 +248,7 @@ static const struct mod_arg args[] = {
          .doc = "Give the type of its content: true asks file(1), unset tells text from other."},
         {"get_attributes", MT_BOOL, .dflt = "true", .aliases = "attr|attributes",
          .doc = "Read what chattr has set."},
-        {"get_md5", MT_BOOL, .dflt = "false", .doc = "Ignored; md5 is no longer computed."},
+        {"get_md5", MT_BOOL, .dflt = "false", .doc = "Compute the MD5 as well."},
         {"get_selinux_context", MT_BOOL, .dflt = "false", .doc = "Ignored where there is no SELinux."},
         {NULL},
 };

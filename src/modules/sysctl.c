@@ -88,8 +88,11 @@ static bool write_value(struct sysctl *s, struct str name, struct str value, boo
 	}
 	if (ok || optional || (s->ignore && (e == ENOENT || e == EACCES)))
 		return true;
-	errno = e;
-	return mod_fail_sys(s->m, "setting %.*s failed: %s", STR_FMT(name), path);
+	if (fd < 0 && e == ENOENT)
+		return mod_fail(s->m, "setting %.*s failed: sysctl: cannot stat %s: %s\n", STR_FMT(name),
+		                path, strerror(e));
+	return mod_fail(s->m, "setting %.*s failed: sysctl: setting key \"%.*s\": %s\n", STR_FMT(name),
+	                STR_FMT(name), strerror(e));
 }
 
 /* All settings of the file, as "sysctl -p" applies them. */
@@ -163,11 +166,12 @@ static bool run(struct mod_ctx *m)
 	bool set = mod_bool(m, "sysctl_set") && live, again = mod_bool(m, "reload") && (file || live);
 	if (file || set || again)
 		mod_changed(m);
+	/* What the kernel refuses is not kept either. */
+	if (set && !m->check && !write_value(&s, str_c(s.name), str_c(s.value), false))
+		return false;
 	if (file && !edit_save(&e))
 		return false;
-	if (m->check)
-		return true;
-	return (!set || write_value(&s, str_c(s.name), str_c(s.value), false)) && (!again || reload(&s, &e));
+	return m->check || !again || reload(&s, &e);
 }
 
 static const struct mod_arg args[] = {

@@ -41,7 +41,7 @@ bool systemd_verb(struct mod_ctx *m, const char *verb, const char *name)
 		return false;
 	if (out.rc == 0)
 		return true;
-	struct str why = str_trim(out.err.n ? out.err : out.out);
+	struct str why = out.err.n ? out.err : out.out;
 	if (!name)
 		return mod_fail(m, "failure %d during %s: %.*s", out.rc, verb, STR_FMT(why));
 	return mod_fail(m, "Unable to %s service %s: %.*s", verb, name, STR_FMT(why));
@@ -82,16 +82,24 @@ static bool is_any(const struct val *status, const char *key, const char *words)
 	return false;
 }
 
-/* As "systemctl is-enabled" answers with its exit status. */
+/* As "systemctl is-enabled" answers: with its exit status, and no links told with "indirect" or "alias" mean
+ * no. */
+static bool ask_enabled(struct mod_ctx *m, const char *name)
+{
+	const char *words[] = {"is-enabled", name, "-l", NULL};
+	struct mod_out out;
+	if (!call(m, &out, words) || out.rc != 0)
+		return false;
+	struct str told = str_trim(out.out);
+	return !str_eqc(told, "indirect") && !str_eqc(told, "alias");
+}
+
 static bool is_enabled(struct mod_ctx *m, const char *name, const struct val *status)
 {
-	struct mod_out out;
-	/* A script of /etc/init.d: only systemctl knows how to ask about its links. */
-	if (is_any(status, "UnitFileState", "generated|bad|")) {
-		const char *words[] = {"is-enabled", name, NULL};
-		return call(m, &out, words) && out.rc == 0;
-	}
-	return is_any(status, "UnitFileState", "enabled|static|alias|indirect|transient");
+	/* Only systemctl knows the links of a script of /etc/init.d, and what its properties do not say. */
+	if (is_any(status, "UnitFileState", "generated|bad||indirect|alias"))
+		return ask_enabled(m, name);
+	return is_any(status, "UnitFileState", "enabled|enabled-runtime|static|transient");
 }
 
 static bool set_mask(struct mod_ctx *m, const char *name, const struct val *status, bool found)
@@ -150,11 +158,19 @@ bool systemd_manage(struct mod_ctx *m, const char *name)
 {
 	struct mod_out out;
 	const char *words[] = {"show", name, NULL};
+	const char *pattern = strpbrk(name, "*?[");
+	if (pattern)
+		return mod_fail(m,
+		                "This module does not currently support using glob patterns, found '%c' in "
+		                "service name: %s",
+		                *pattern, name);
 	mod_sets(m, "name", name);
 	if (!call(m, &out, words))
 		return false;
-	if (out.rc != 0)
-		return mod_fail(m, "Could not ask systemd about %s: %.*s", name, STR_FMT(str_trim(out.err)));
+	if (out.rc != 0) {
+		mod_seti(m, "rc", out.rc);
+		return mod_fail(m, "%.*s", STR_FMT(str_trim(out.err)));
+	}
 	struct val *status = parse_show(m->a, out.out);
 	mod_set(m, "status", status);
 	bool found = !is(status, "LoadState", "not-found");

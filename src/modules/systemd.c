@@ -6,8 +6,7 @@ static bool run(struct mod_ctx *m)
 	if (!mod_which(m, "systemctl"))
 		return mod_fail(m, "Failed to find required executable \"systemctl\"");
 	mod_set(m, "status", val_map(m->a));
-	if (name)
-		mod_sets(m, "name", name);
+	mod_set(m, "name", name ? val_strz(m->a, name) : val_null());
 	if (mod_bool(m, "daemon_reload") && !m->check && !systemd_verb(m, "daemon-reload", NULL))
 		return false;
 	if (mod_bool(m, "daemon_reexec") && !m->check && !systemd_verb(m, "daemon-reexec", NULL))
@@ -36,7 +35,6 @@ const struct module module_row_systemd = {
         .doc = "Units of systemd.",
         .args = args,
         .flags = MOD_CHECK,
-        .required_one_of = "state|enabled|masked|daemon_reload|daemon_reexec",
         .required_if = "state=started:name;state=stopped:name;state=restarted:name;state=reloaded:name",
         .run = run,
 };
@@ -47,7 +45,6 @@ const struct module module_row_systemd_service = {
         .doc = "Units of systemd.",
         .args = args,
         .flags = MOD_CHECK,
-        .required_one_of = "state|enabled|masked|daemon_reload|daemon_reexec",
         .required_if = "state=started:name;state=stopped:name;state=restarted:name;state=reloaded:name",
         .run = run,
 };

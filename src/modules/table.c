@@ -12,7 +12,17 @@ enum module_row { MODULE_LIST(ROW_ENUM) ROW_COUNT };
 
 const struct module *const module_table[] = {MODULE_LIST(ROW_TABLE) NULL};
 
-/* The short name when S is one of ours in any spelling, else empty. */
+/* Ansible's own routing: what once was part of Ansible itself is found under its name there, too; what was in
+ * community.general there, with its folder ("community.general.system.ufw") or without. */
+static bool leads_to(struct str ns, const char *from)
+{
+	if (str_eqc(ns, from) || str_eqc(ns, "ansible.builtin") || str_eqc(ns, "ansible.legacy"))
+		return true;
+	return strncmp(from, "community.", 10) == 0 &&
+	       (str_eqc(ns, "community.general") || str_starts(ns, "community.general."));
+}
+
+/* Whether S is M's name: short, or with where it comes from. */
 static bool name_matches(const struct module *m, struct str s)
 {
 	size_t n = strlen(m->name);
@@ -20,13 +30,28 @@ static bool name_matches(const struct module *m, struct str s)
 		return memcmp(s.p, m->name, n) == 0;
 	if (s.n < n + 2 || s.p[s.n - n - 1] != '.' || memcmp(s.p + s.n - n, m->name, n) != 0)
 		return false;
-	struct str ns = {s.p, s.n - n - 1};
-	return str_eqc(ns, m->from) ||
-	       (str_eqc(ns, "ansible.legacy") && strcmp(m->from, "ansible.builtin") == 0);
+	return leads_to(str_n(s.p, s.n - n - 1), m->from);
+}
+
+/* Modules that were called otherwise when roles were written: Ansible leads the old names to the new. */
+static struct str renamed(struct str name)
+{
+	static const char *const prefixes[] = {"", "ansible.builtin.", "ansible.legacy.",
+	                                       "community.crypto."};
+	static const char *const names[][2] = {{"openssl_certificate", "x509_certificate"},
+	                                       {"openssl_certificate_info", "x509_certificate_info"}};
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++) {
+			size_t n = strlen(prefixes[i]);
+			if (str_starts(name, prefixes[i]) && str_eqc(str_from(name, n), names[k][0]))
+				return str_c(names[k][1]);
+		}
+	return name;
 }
 
 const struct module *module_find(struct str name)
 {
+	name = renamed(name);
 	for (const struct module *const *m = module_table; *m; m++)
 		if (name_matches(*m, name))
 			return *m;

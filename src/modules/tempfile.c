@@ -43,7 +43,7 @@ static bool run(struct mod_ctx *m)
 			return true;
 		}
 		if (errno != EEXIST)
-			return mod_fail_sys(m, "cannot create %s", path);
+			return mod_fail(m, "[Errno %d] %s: '%s'", errno, strerror(errno), path);
 	}
 	return mod_fail(m, "no free name could be found in %s", dir);
 }

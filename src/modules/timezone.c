@@ -27,7 +27,7 @@ static const char *current_zone(struct mod_ctx *m)
 static bool set_zone(struct mod_ctx *m, const char *name)
 {
 	char tmp[64];
-	const char *file = arena_printf(m->a, "%s%s", zones, name);
+	const char *file = arena_printf(m->a, "..%s%s", zones, name); /* as timedatectl links it */
 	snprintf(tmp, sizeof(tmp), "/etc/.localtime.%d", (int)getpid());
 	if (symlink(file, tmp) != 0 || rename(tmp, "/etc/localtime") != 0) {
 		int e = errno;
@@ -35,8 +35,8 @@ static bool set_zone(struct mod_ctx *m, const char *name)
 		errno = e;
 		return mod_fail_sys(m, "cannot set /etc/localtime");
 	}
-	/* Debian's second opinion, where it is kept. */
-	return !fs_exists("/etc/timezone") ||
+	/* Debian's second opinion, where it is kept: systemd, where it runs, leaves it alone. */
+	return fs_exists("/run/systemd/system") || !fs_exists("/etc/timezone") ||
 	       mod_write(m, "/etc/timezone", str_c(arena_printf(m->a, "%s\n", name)));
 }
 
@@ -62,8 +62,6 @@ static bool set_clock(struct mod_ctx *m, const char *want)
 static bool run(struct mod_ctx *m)
 {
 	const char *name = mod_arg(m, "name"), *clock = mod_arg(m, "hwclock");
-	if (!name && !clock)
-		return mod_fail(m, "At least one of name and hwclock are required.");
 	if (name) {
 		struct stat st;
 		const char *now = current_zone(m);
@@ -71,12 +69,14 @@ static bool run(struct mod_ctx *m)
 		if (!now)
 			return false;
 		if (strstr(name, "..") || stat(file, &st) != 0 || !S_ISREG(st.st_mode))
-			return mod_fail(m, "given timezone \"%s\" is not available", name);
+			return mod_fail(m, "Error message:\ngiven timezone \"%s\" is not available", name);
 		if (strcmp(now, name) != 0) {
 			mod_diff_attr(m, "name", val_strz(m->a, now), val_strz(m->a, name));
 			mod_changed(m);
 			if (!m->check && !set_zone(m, name))
 				return false;
+			if (!m->check && !clock)
+				mod_setf(m, "msg", "executed `/usr/bin/timedatectl set-timezone %s`", name);
 		}
 	}
 	return !clock || set_clock(m, clock);
@@ -95,5 +95,6 @@ const struct module module_row_timezone = {
         .doc = "Sets the time zone.",
         .args = args,
         .flags = MOD_CHECK | MOD_DIFF,
+        .required_one_of = "hwclock|name",
         .run = run,
 };

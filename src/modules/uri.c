@@ -1,4 +1,5 @@
 #include <ctype.h>
+#include <curl/curl.h>
 #include <glob.h>
 #include <strings.h>
 #include "base/json.h"
@@ -214,6 +215,50 @@ static const char *upper(struct mod_ctx *m, const char *z)
 	return up;
 }
 
+static void set_cookies(struct mod_ctx *m, const struct fetched *r)
+{
+	struct buf b = {0};
+	mod_set(m, "cookies", r->cookies);
+	MAP_EACH (i, r->cookies)
+		buf_printf(&b, "%s%s=%s", i ? "; " : "", val_get_strz(val_key_at(r->cookies, i)),
+		           val_get_strz(val_value_at(r->cookies, i)));
+	mod_setstr(m, "cookies_string", buf_str(&b));
+	buf_free(&b);
+}
+
+/* A header's relative address, seen from the one that was asked. */
+static void set_location(struct mod_ctx *m)
+{
+	const struct val *to = val_get(m->result, "location");
+	CURLU *u = to ? curl_url() : NULL;
+	char *whole = NULL;
+	if (u && !curl_url_set(u, CURLUPART_URL, mod_arg(m, "url"), 0) &&
+	    !curl_url_set(u, CURLUPART_URL, val_get_strz(to), 0) &&
+	    !curl_url_get(u, CURLUPART_URL, &whole, 0))
+		mod_sets(m, "location", whole);
+	curl_free(whole);
+	curl_url_cleanup(u);
+}
+
+/* What is said of an answer besides its headers. A refusal that the task expects keeps its text as body. */
+static void set_answer(struct mod_ctx *m, const struct fetched *r, bool fine)
+{
+	mod_seti(m, "status", r->status);
+	mod_sets(m, "url", r->url);
+	mod_sets(m, "msg", r->msg);
+	mod_setb(m, "redirected", r->redirected);
+	mod_seti(m, "elapsed", (int64_t)r->seconds);
+	set_location(m);
+	if (r->status < 300)
+		set_cookies(m, r);
+	if (r->status > 0)
+		set_json(m, r);
+	if (mod_bool(m, "return_content") || !fine)
+		mod_setstr(m, "content", r->body);
+	else if (r->status >= 300 && !val_get(m->result, "json"))
+		mod_setstr(m, "body", r->body);
+}
+
 static bool run(struct mod_ctx *m)
 {
 	struct val *given = val_get(m->args, "headers");
@@ -231,23 +276,8 @@ static bool run(struct mod_ctx *m)
 	fetch_url(m, &f, &r);
 	MAP_EACH (i, r.headers)
 		val_setk(m->result, val_key_at(r.headers, i), val_value_at(r.headers, i));
-	mod_seti(m, "status", r.status);
-	mod_sets(m, "url", r.url);
-	mod_sets(m, "msg", r.msg);
-	mod_setb(m, "redirected", r.redirected);
-	mod_seti(m, "elapsed", (int64_t)r.seconds);
-	mod_set(m, "cookies", r.cookies);
-	struct buf cookies = {0};
-	MAP_EACH (i, r.cookies)
-		buf_printf(&cookies, "%s%s=%s", i ? "; " : "", val_get_strz(val_key_at(r.cookies, i)),
-		           val_get_strz(val_value_at(r.cookies, i)));
-	mod_setstr(m, "cookies_string", buf_str(&cookies));
-	buf_free(&cookies);
-	if (r.status > 0)
-		set_json(m, &r);
 	bool fine = status_expected(m, r.status);
-	if (mod_bool(m, "return_content") || !fine)
-		mod_setstr(m, "content", r.body);
+	set_answer(m, &r, fine);
 	if (fine && mod_has(m, "dest") && r.status != 304 && !write_dest(m, &r))
 		return false;
 	if (fine)

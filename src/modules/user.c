@@ -446,7 +446,10 @@ static bool run(struct mod_ctx *m)
 	mod_sets(m, "name", u.name);
 	mod_sets(m, "state", mod_arg(m, "state"));
 	load(&u);
-	if (mod_is(m, "state", "absent"))
+	bool absent = mod_is(m, "state", "absent");
+	if (m->check && absent == (u.now != NULL))
+		return mod_only_changed(m);
+	if (absent)
 		return remove_user(&u);
 	bool created = !u.now;
 	if (!(created ? create(&u) : modify(&u)))

@@ -79,12 +79,7 @@ const char *const *users_getent(struct arena *a, const char *db, const char *key
 		struct str rest = buf_str(&r.out);
 		while (rest.p && rest.n) {
 			struct str line = str_split(&rest, '\n');
-			if (count + 1 >= cap) {
-				const char **more = arena_array(a, cap = cap ? cap * 2 : 16, sizeof(*more));
-				if (count)
-					memcpy(more, lines, count * sizeof(*more));
-				lines = more;
-			}
+			lines = arena_grow(a, lines, count + 1, &cap, sizeof(*lines));
 			lines[count++] = arena_strndup(a, line.p, line.n);
 		}
 	}

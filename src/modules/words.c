@@ -12,12 +12,7 @@ static void word_end(struct splitter *sp)
 {
 	if (!sp->in_word)
 		return;
-	if (sp->n + 1 >= sp->cap) {
-		const char **more = arena_array(sp->a, sp->cap = sp->cap * 2 + 8, sizeof(*more));
-		if (sp->n)
-			memcpy(more, sp->list, sp->n * sizeof(*more));
-		sp->list = more;
-	}
+	sp->list = arena_grow(sp->a, sp->list, sp->n + 1, &sp->cap, sizeof(*sp->list));
 	sp->list[sp->n++] = arena_strndup(sp->a, sp->word.p ? sp->word.p : "", sp->word.n);
 	sp->list[sp->n] = NULL;
 	buf_clear(&sp->word);

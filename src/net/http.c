@@ -2,7 +2,6 @@
 #include "base/arena.h"
 #include "net/loop.h"
 
-#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -370,9 +369,9 @@ static void set_options(struct http_xfer *x)
 		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.n);
 	}
 	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, req->method);
-	x->headers = curl_slist_append(NULL, "Expect:");
+	x->headers = xneed(curl_slist_append(NULL, "Expect:"));
 	for (size_t i = 0; req->send_headers && req->send_headers[i]; i++)
-		x->headers = curl_slist_append(x->headers, req->send_headers[i]);
+		x->headers = xneed(curl_slist_append(x->headers, req->send_headers[i]));
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->headers);
 }
 
@@ -381,8 +380,7 @@ void http_send(struct http_client *c, struct http_req *req)
 	struct http_xfer *x = xmalloc(sizeof(*x));
 
 	*x = (struct http_xfer){
-	        .c = c, .req = req, .easy = curl_easy_init(), .prev = &c->xfers, .next = c->xfers};
-	assert(x->easy); /* out of memory */
+	        .c = c, .req = req, .easy = xneed(curl_easy_init()), .prev = &c->xfers, .next = c->xfers};
 	if (c->xfers)
 		c->xfers->prev = &x->next;
 	c->xfers = x;

@@ -1,13 +1,14 @@
 /*
  * All machines at once, each through its steps.
  */
-#include "proxmox/apply.h"
+#include "proxmox/steps.h"
 #include "net/loop.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 
-/* Clones at a time: they share a template and mostly a storage, whose locks time out under more. */
+/* Clones of one template at a time: they share its locks, and those of its storage, which time out under
+ * more. As many containers: their archives are unpacked to one storage. */
 #define CLONES_MAX 4
 #define READY_DEFAULT_S 600
 #define AGAIN_FIRST_MS 150
@@ -21,6 +22,7 @@ static void leave(struct job *j)
 	j->run->running--;
 	j->m->seconds = (double)(loop_now() - j->began) / 1000;
 	loop_timer_stop(j->run->p->loop, &j->timer);
+	greeting_stop(&j->ssh);
 }
 
 void job_fail(struct job *j, enum err_class cls, const char *fmt, ...)
@@ -37,16 +39,50 @@ void job_fail(struct job *j, enum err_class cls, const char *fmt, ...)
 	leave(j);
 }
 
+struct val *job_params(struct job *j)
+{
+	return val_map(j->run->a);
+}
+
+void job_put(struct val *map, struct job *j, const char *key, const char *value)
+{
+	val_set(map, key, val_strz(j->run->a, value));
+}
+
+bool job_op_failed(struct job *j)
+{
+	if (!err_is(&j->op.err))
+		return false;
+	const char *msg = arena_strdup(j->run->a, err_msg(&j->op.err));
+	const char *hint = j->op.err.hint ? arena_strdup(j->run->a, j->op.err.hint) : NULL;
+
+	job_fail(j, j->op.err.cls, "%s", msg);
+	if (hint)
+		err_hint(&j->m->err, "%s", hint);
+	return true;
+}
+
 static void fail_with_op(struct job *j)
 {
 	err_move(&j->m->err, &j->op.err);
 	leave(j);
 }
 
+/* A machine that was to leave has left: an earlier run's deletion ended meanwhile. */
+static bool has_left(struct job *j)
+{
+	if (!j->op.gone || j->m->item->action != PLAN_LEAVE)
+		return false;
+	err_clear(&j->op.err);
+	j->m->gone = true;
+	leave(j);
+	return true;
+}
+
 void job_progress(struct job *j, const char *detail)
 {
 	if (j->run->o->progress)
-		j->run->o->progress(j->run->o->ctx, j->m->item, machine_steps[j->step].name, detail);
+		j->run->o->progress(j->run->o->ctx, j->m->item, j->steps[j->step].name, detail);
 }
 
 /* The steps after the current one; a machine without any left is ready. */
@@ -57,8 +93,8 @@ static void next_step(struct job *j)
 	j->polls = 0;
 	do {
 		j->step++;
-	} while (machine_steps[j->step].name && !(machine_steps[j->step].for_actions & bit));
-	if (machine_steps[j->step].name)
+	} while (j->steps[j->step].name && !(j->steps[j->step].for_actions & bit));
+	if (j->steps[j->step].name)
 		enter(j);
 	else
 		leave(j);
@@ -66,7 +102,7 @@ static void next_step(struct job *j)
 
 static void enter(struct job *j)
 {
-	const struct step *s = &machine_steps[j->step];
+	const struct step *s = &j->steps[j->step];
 
 	if (j->polls == 0)
 		job_progress(j, "");
@@ -77,12 +113,19 @@ static void enter(struct job *j)
 	}
 }
 
+static bool writes(const struct pve_op *op)
+{
+	return op->method && strcmp(op->method, "GET") != 0;
+}
+
 static void on_op(void *ctx, struct pve_op *op)
 {
 	struct job *j = ctx;
-	const struct step *s = &machine_steps[j->step];
+	const struct step *s = &j->steps[j->step];
 
-	(void)op;
+	j->m->changed |= writes(op) && (op->unsure || !err_is(&op->err));
+	if (has_left(j))
+		return;
 	if (s->done) {
 		if (s->done(j))
 			next_step(j);
@@ -106,15 +149,13 @@ void job_call_at(struct job *j, const char *method, const char *path, struct val
 	                        .vmid = task_vmid,
 	                        .done = on_op,
 	                        .ctx = j};
-	if (strcmp(method, "GET") != 0)
-		j->m->changed = true;
 	pve_op_start(j->run->p, &j->op);
 }
 
 void job_call(struct job *j, const char *method, const char *path, struct val *params, const char *task_type)
 {
-	const char *full =
-	        arena_printf(j->run->a, "/nodes/%s/qemu/%lld%s", j->m->node, (long long)j->m->vmid, path);
+	const char *full = arena_printf(j->run->a, "/nodes/%s/%s/%lld%s", j->m->node, j->kind->api,
+	                                (long long)j->m->vmid, path);
 
 	job_call_at(j, method, full, params, task_type, j->m->node, j->m->vmid);
 }
@@ -217,6 +258,16 @@ const char *place_on(struct arena *a, const struct pve_world *w, const struct pv
 
 /* ---- the run ---- */
 
+static size_t clones_of(const struct apply *r, const struct guest *template)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += r->jobs[i].template == template && r->jobs[i].cloning && !r->jobs[i].ended &&
+		     !r->jobs[i].config;
+	return n;
+}
+
 /* Those that wait for room to clone, in their order. */
 static void admit(struct apply *r)
 {
@@ -226,26 +277,13 @@ static void admit(struct apply *r)
 		if (j->active || j->ended)
 			continue;
 		if (j->m->item->action == PLAN_CREATE) {
-			if (r->cloning >= CLONES_MAX)
+			if (clones_of(r, j->template) >= CLONES_MAX)
 				continue;
-			r->cloning++;
-			j->waits_for_clone = true;
+			j->cloning = true;
 		}
 		j->active = true;
 		j->step = (size_t)-1;
 		next_step(j);
-	}
-}
-
-static void count_clones(struct apply *r)
-{
-	for (size_t i = 0; i < r->n; i++) {
-		struct job *j = &r->jobs[i];
-
-		if (j->waits_for_clone && (j->ended || j->config)) {
-			j->waits_for_clone = false;
-			r->cloning--;
-		}
 	}
 }
 
@@ -268,13 +306,20 @@ static void prepare(struct apply *r, const struct plan *plan)
 			continue;
 		j->run = r;
 		j->m = (struct pve_machine *)j->m + r->n;
-		*j->m = (struct pve_machine){.item = it, .host_keys = val_list(r->a)};
+		enum machine_type type = it->have ? it->have->type : r->model->type;
+
+		*j->m = (struct pve_machine){
+		        .item = it, .container = type == MACHINE_LXC, .host_keys = val_list(r->a)};
+		j->kind = guest_kind(type);
+		j->steps = machine_steps(type);
 		j->want = it->want ? it->want : as_it_is(r->a, it->have);
 		j->last_problem = "it did not start";
 		j->began = loop_now();
 		j->ready_by = j->began + (int64_t)pve_ms(r->p, job_timeout_s(j) * 1000);
 		j->m->node = it->have ? it->have->node : place_on(r->a, r->w, r->o, plan, i);
 		j->m->vmid = it->have ? it->have->vmid : 0;
+		if (!it->have && type == MACHINE_VM)
+			j->template = find_template(r->w, r->o->template, j->m->node);
 		r->n++;
 	}
 }
@@ -296,15 +341,16 @@ bool pve_apply(struct pve *p, struct arena *a, const struct pve_world *w, const 
 	admit(r);
 	while (ok && r->running) {
 		ok = loop_step(p->loop, -1, err);
-		count_clones(r);
 		admit(r);
 	}
 	for (size_t i = 0; i < r->n; i++) {
 		struct job *j = &r->jobs[i];
 
 		if (!j->ended) {
+			j->m->changed |= writes(&j->op);
 			pve_op_cancel(&j->op);
 			loop_timer_stop(p->loop, &j->timer);
+			greeting_stop(&j->ssh);
 		}
 		err_clear(&j->op.err);
 		if (ok && err_is(&j->m->err))

@@ -3,6 +3,7 @@
  */
 #ifndef PROXMOX_APPLY_H
 #define PROXMOX_APPLY_H
+#include "net/greeting.h"
 #include "proxmox/op.h"
 
 struct apply;
@@ -21,21 +22,35 @@ struct step {
 	bool (*done)(struct job *j);
 };
 
-extern const struct step machine_steps[];
+/* What a machine of TYPE goes through; the last row has no name. */
+const struct step *machine_steps(enum machine_type type);
 
 struct job {
 	struct apply *run;
 	struct pve_machine *m;
 	const struct machine *want;
+	const struct guest_kind *kind;
+	const struct step *steps;
 	size_t step;
-	bool active, ended, waits_for_clone;
-	bool verify;             /* the clone may have been made by a request whose answer was lost */
-	const char *verify_node; /* where to look for it */
+	bool active, ended, cloning;
+	const struct guest *template; /* what it is cloned from, or NULL */
+	/* The clone may have been made by a request whose answer was lost: where it is looked for now. */
+	enum { LOOK_NOT, LOOK_SOURCE_NODE, LOOK_OWN_NODE, LOOK_TASKS } look;
+	/* Another guest of its name: nodes asked, the lowest id found there, and until when it may give way.
+	 */
+	size_t asked;
+	int64_t rival, way_until;
+	const char *rival_node;
+	bool giving_way;
+	bool unsure;        /* so it was with one of the requests for this id */
+	int64_t look_until; /* when a clone that shows nowhere has had time enough to show */
 	struct pve_op op;
 	struct loop_timer timer;
+	struct greeting ssh;   /* whether the machine is there though its agent is silent */
+	int64_t silent_since;  /* SSH answers and the agent does not, since then; 0: no */
 	struct val *config;    /* the guest's, as last read */
 	const char *from_node; /* where the template is */
-	int64_t template_id, began, ready_by, pid;
+	int64_t began, ready_by, pid;
 	unsigned polls, key;
 	const char *last_problem; /* why it is not ready yet: shown when time is up */
 };
@@ -46,7 +61,7 @@ struct apply {
 	const struct pve_world *w;
 	const struct model *model;
 	const struct pve_apply_opts *o;
-	size_t n, running, cloning;
+	size_t n, running;
 	struct job *jobs;
 	int64_t ids[512]; /* handed out in this run */
 	size_t n_ids;

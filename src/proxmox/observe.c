@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-/* A clone that a killed run left going on is waited for this long. */
-#define CLONE_WAIT_S 1800
+/* A guest that a killed run left being made is waited for this long. */
+#define MAKING_WAIT_S 1800
 
 struct observer {
 	struct pve *p;
@@ -33,11 +33,12 @@ static bool read_nodes(struct observer *o, struct err *err)
 	o->w->nodes = arena_array(o->a, val_len(nodes), sizeof(*o->w->nodes));
 	VAL_EACH (i, nodes) {
 		const struct val *n = val_at(nodes, i);
-		const char *status = val_map_strz(n, "status", "unknown");
+		const char *status = val_map_strz(n, "status", "unknown"),
+		           *name = val_map_strz(n, "node", NULL);
 
 		/* Without Sys.Audit the status may be missing; an offline node then answers for itself. */
-		if (strcmp(status, "offline") != 0 && val_get(n, "node"))
-			o->w->nodes[o->w->n_nodes++] = val_map_strz(n, "node", "");
+		if (strcmp(status, "offline") != 0 && name)
+			o->w->nodes[o->w->n_nodes++] = name;
 	}
 	qsort(o->w->nodes, o->w->n_nodes, sizeof(*o->w->nodes), by_text);
 	return true;
@@ -80,15 +81,7 @@ static void add_guest(struct observer *o, const char *node, enum machine_type ty
 {
 	struct pve_world *w = o->w;
 
-	if (w->n_guests == o->cap) {
-		size_t cap = o->cap ? o->cap * 2 : 32;
-		struct guest *g = arena_array(o->a, cap, sizeof(*g));
-
-		if (w->n_guests)
-			memcpy(g, w->guests, w->n_guests * sizeof(*g));
-		w->guests = g;
-		o->cap = cap;
-	}
+	w->guests = arena_grow(o->a, w->guests, w->n_guests, &o->cap, sizeof(*w->guests));
 	const struct val *tmpl = val_get(v, "template");
 
 	w->guests[w->n_guests++] = (struct guest){
@@ -104,13 +97,13 @@ static void add_guest(struct observer *o, const char *node, enum machine_type ty
 
 static bool list_guests(struct observer *o, struct err *err)
 {
-	static const char *const kinds[] = {[MACHINE_VM] = "qemu", [MACHINE_LXC] = "lxc"};
 	size_t n = o->w->n_nodes * 2;
 	struct pve_op *ops = arena_array(o->a, n, sizeof(*ops));
 
 	o->w->n_guests = 0;
 	for (size_t i = 0; i < n; i++)
-		ops[i].path = arena_printf(o->a, "/nodes/%s/%s", o->w->nodes[i / 2], kinds[i % 2]);
+		ops[i].path = arena_printf(o->a, "/nodes/%s/%s", o->w->nodes[i / 2],
+		                           guest_kind((enum machine_type)(i % 2))->api);
 	if (!run_all(o, ops, n, err))
 		return false;
 	for (size_t i = 0; i < n; i++) {
@@ -125,39 +118,18 @@ static bool list_guests(struct observer *o, struct err *err)
 	return true;
 }
 
-static bool being_cloned(const struct pve_world *w)
-{
-	for (size_t i = 0; i < w->n_guests; i++) {
-		if (strcmp(w->guests[i].lock, "clone") == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Whether this token has a clone going on anywhere. */
-static bool own_clone_runs(struct observer *o, bool *ret, struct err *err)
+/* Whether this token is making a guest anywhere. */
+static bool own_making_runs(struct observer *o, bool *ret, struct err *err)
 {
 	struct pve_op *ops = arena_array(o->a, o->w->n_nodes, sizeof(*ops));
-	struct str user = str_c(o->p->user), owner = str_split(&user, '!');
 
 	for (size_t i = 0; i < o->w->n_nodes; i++)
-		ops[i].path = arena_printf(o->a, "/nodes/%s/tasks?source=active&typefilter=qmclone",
-		                           o->w->nodes[i]);
+		ops[i].path = arena_printf(o->a, "/nodes/%s/tasks?" TASKS_UNDER_WAY, o->w->nodes[i]);
 	*ret = false;
 	if (!run_all(o, ops, o->w->n_nodes, err))
 		return false;
-	for (size_t i = 0; i < o->w->n_nodes; i++) {
-		if (!val_is_list(ops[i].data))
-			continue;
-		VAL_EACH (j, ops[i].data) {
-			const struct val *t = val_at(ops[i].data, j);
-			struct str by = val_map_str(t, "user", "");
-
-			if (!val_get(t, "status") && !val_get(t, "endtime") &&
-			    str_eq(str_split(&by, '!'), owner))
-				*ret = true;
-		}
-	}
+	for (size_t i = 0; i < o->w->n_nodes; i++)
+		*ret |= pve_own_making_runs(o->p, ops[i].data);
 	return true;
 }
 
@@ -181,17 +153,17 @@ static bool pause_ms(struct observer *o, int ms, struct err *err)
 	return true;
 }
 
-/* A guest that is still being cloned has no name yet: it could be ours. */
-static bool settle_clones(struct observer *o, struct err *err)
+/* A guest that is still being made has no name yet, and for a moment there is only the task: it could be
+ * ours. */
+static bool settle_makings(struct observer *o, struct err *err)
 {
-	int64_t until = loop_now() + (int64_t)CLONE_WAIT_S * 1000;
-	bool runs = true;
+	int64_t until = loop_now() + (int64_t)MAKING_WAIT_S * 1000;
+	bool runs;
 
-	while (being_cloned(o->w) && runs && loop_now() < until) {
-		if (!own_clone_runs(o, &runs, err) || (runs && !pause_ms(o, 1000, err)) ||
-		    !list_guests(o, err))
+	do {
+		if (!own_making_runs(o, &runs, err) || (runs && !pause_ms(o, 1000, err)))
 			return false;
-	}
+	} while (runs && loop_now() < until);
 	return true;
 }
 
@@ -203,10 +175,12 @@ static bool may_be_ours(const struct observer *o, const struct guest *g)
 	       (g->name[n] == '-' || g->name[n] == '\0');
 }
 
+/* Each with what of it waits for a restart. */
 static bool read_configs(struct observer *o, struct err *err)
 {
+	static const char *const parts[] = {"config", "pending"};
 	struct pve_world *w = o->w;
-	struct pve_op *ops = arena_array(o->a, w->n_guests, sizeof(*ops));
+	struct pve_op *ops = arena_array(o->a, 2 * w->n_guests, sizeof(*ops));
 	size_t *whose = arena_array(o->a, w->n_guests, sizeof(*whose)), n = 0;
 
 	for (size_t i = 0; i < w->n_guests; i++) {
@@ -214,21 +188,25 @@ static bool read_configs(struct observer *o, struct err *err)
 
 		if (!may_be_ours(o, g))
 			continue;
-		ops[n].path = arena_printf(o->a, "/nodes/%s/%s/%lld/config", g->node,
-		                           g->type == MACHINE_VM ? "qemu" : "lxc", (long long)g->vmid);
+		for (size_t k = 0; k < 2; k++)
+			ops[2 * n + k].path =
+			        arena_printf(o->a, "/nodes/%s/%s/%lld/%s", g->node, guest_kind(g->type)->api,
+			                     (long long)g->vmid, parts[k]);
 		whose[n++] = i;
 	}
-	if (!run_all(o, ops, n, err))
+	if (!run_all(o, ops, 2 * n, err))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		struct guest *g = &w->guests[whose[i]];
+		struct val *config = ops[2 * i].data;
 
-		if (!val_is_map(ops[i].data))
+		if (!val_is_map(config))
 			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "guest %lld has no configuration",
 			               (long long)g->vmid);
-		g->config = ops[i].data;
-		if (val_get(ops[i].data, "lock"))
-			g->lock = val_map_strz(ops[i].data, "lock", "");
+		g->config = config;
+		g->pending = ops[2 * i + 1].data;
+		if (val_get(config, "lock"))
+			g->lock = val_map_strz(config, "lock", "");
 	}
 	return true;
 }
@@ -240,7 +218,7 @@ bool pve_observe(struct pve *p, struct arena *a, const char *owner, struct pve_w
 
 	*ret = (struct pve_world){0};
 	if (!pve_get(p, a, "/version", NULL, &version, err) || !read_nodes(&o, err) ||
-	    !list_guests(&o, err) || !settle_clones(&o, err) || !read_configs(&o, err))
+	    !settle_makings(&o, err) || !list_guests(&o, err) || !read_configs(&o, err))
 		return err_wrap(err, ORIGIN_NONE, "reading Proxmox VE at %s", p->base);
 	ret->version = val_is_map(version) ? val_map_strz(version, "version", "unknown") : "unknown";
 	return true;

@@ -14,6 +14,11 @@
 /* A connection that cannot be made is tried for this long. */
 #define CONNECT_LIMIT_S 30
 
+static const struct guest_kind kinds[] = {
+        [MACHINE_VM] = {"qemu", "name", "qmclone", "qmstart", "qmshutdown", "qmstop", "qmdestroy"},
+        [MACHINE_LXC] = {"lxc", "hostname", "vzcreate", "vzstart", "vzshutdown", "vzstop", "vzdestroy"},
+};
+
 static void send_request(struct pve_op *op);
 static void poll_task(struct pve_op *op);
 static void look_for_task(struct pve_op *op);
@@ -43,6 +48,18 @@ struct pve *pve_new(struct arena *a, struct loop *l, const struct pve_opts *o, s
 		return NULL;
 	arena_defer(a, (void (*)(void *))http_client_free, p->http);
 	return p;
+}
+
+const struct guest_kind *guest_kind(enum machine_type type)
+{
+	return &kinds[type];
+}
+
+/* The type of a task that makes a guest. */
+static bool makes_guest(const char *task_type)
+{
+	return strcmp(task_type, kinds[MACHINE_VM].make) == 0 ||
+	       strcmp(task_type, kinds[MACHINE_LXC].make) == 0;
 }
 
 int pve_ms(const struct pve *p, int ms)
@@ -117,14 +134,15 @@ static void later(struct pve_op *op, int ms, void (*fn)(struct pve_op *))
 /* False when the time for retries is over. */
 static bool retry(struct pve_op *op, int limit_s, void (*fn)(struct pve_op *))
 {
+	struct pve_patience *pt = op->upid ? &op->poll : &op->call;
 	int64_t now = loop_now();
 
-	if (!op->retry_from)
-		op->retry_from = now;
-	if (now - op->retry_from > (int64_t)pve_ms(op->p, limit_s * 1000))
+	if (!pt->from)
+		pt->from = now;
+	if (now - pt->from > (int64_t)pve_ms(op->p, limit_s * 1000))
 		return false;
-	op->tries++;
-	later(op, http_backoff_ms(op->tries, BACKOFF_FIRST_MS, BACKOFF_LAST_MS), fn);
+	pt->tries++;
+	later(op, http_backoff_ms(pt->tries, BACKOFF_FIRST_MS, BACKOFF_LAST_MS), fn);
 	return true;
 }
 
@@ -139,14 +157,16 @@ static bool retry_lost(struct pve_op *op, int limit_s)
 	bool may_have_started = !is_read(op) && op->task_type && !op->upid;
 
 	op->unsure |= may_have_started;
-	/* All clones of a template carry its id: whose task is whose only the new guests tell. The same new
-	 * id cannot be cloned to twice. */
-	if (may_have_started && strcmp(op->task_type, "qmclone") == 0)
-		may_have_started = false;
+	/* All clones of a template carry its id, and a container's own may be another run's: whose task is
+	 * whose only the new guests tell. */
+	op->lost = may_have_started && makes_guest(op->task_type);
+	if (op->lost)
+		return false;
 	return retry(op, limit_s, op->upid ? poll_task : may_have_started ? look_for_task : send_request);
 }
 
-static void apply_rule(struct pve_op *op, const struct rule *r, const char *text)
+/* HINT: where the rule has none. */
+static void apply_rule(struct pve_op *op, const struct rule *r, const char *text, const char *hint)
 {
 	enum err_class cls = op->status == 401 || op->status == 403 ? ERR_USER : ERR_REMOTE;
 
@@ -160,7 +180,8 @@ static void apply_rule(struct pve_op *op, const struct rule *r, const char *text
 	if (r->what == RULE_LOST && retry_lost(op, r->limit_s))
 		return;
 	op->taken = r->what == RULE_NEW_ID;
-	fail(op, cls, text, r->hint);
+	op->gone = r->what == RULE_GONE;
+	fail(op, cls, text, r->hint ? r->hint : hint);
 }
 
 /* ---- answers ---- */
@@ -212,7 +233,15 @@ static bool transport_failed(struct pve_op *op)
 		err_text(&op->req.err, &b);
 		const char *text = buf_take(&b, op->a).p;
 
-		fail(op, ERR_UNREACHABLE, text, op->req.err.hint);
+		/* Proxmox VE signs its certificate itself where nobody gave it another. */
+		fail(op, ERR_UNREACHABLE, text,
+		     op->req.fail == HTTP_FAIL_TLS
+		             ? "give the input ca_cert the CA of Proxmox VE, on a node "
+		               "/etc/pve/pve-root-ca.pem; the "
+		               "URL's host must be a name or address that the certificate holds"
+		     : op->req.err.hint
+		             ? op->req.err.hint
+		             : "is Proxmox VE up, and may this runner reach it? (PROXMOX_API_URL)");
 	}
 	buf_free(&b);
 	return true;
@@ -231,7 +260,7 @@ static bool refused(struct pve_op *op, const struct val *body)
 	const char *text = error_text(op, body);
 
 	log_line(LOG_DEBUG, "proxmox: %s %s: %d %s", op->method, op->path, op->status, text);
-	apply_rule(op, rule_for(op->status, text), text);
+	apply_rule(op, rule_for(op->status, text), text, NULL);
 	return true;
 }
 
@@ -269,6 +298,7 @@ static void on_task_status(void *ctx, struct http_req *req)
 		return;
 	const struct val *t = answer_data(body);
 
+	op->poll = (struct pve_patience){0};
 	if (!val_is_map(t) || strcmp(val_map_strz(t, "status", ""), "stopped") != 0) {
 		int ms = POLL_FIRST_MS << (op->polls < 4 ? op->polls : 4);
 
@@ -283,10 +313,13 @@ static void on_task_status(void *ctx, struct http_req *req)
 		finish(op);
 		return;
 	}
+	const char *hint = arena_printf(op->a, "its log tells more: Proxmox VE, node %s, Task History: %s",
+	                                op->node ? op->node : "?", op->upid);
+
 	op->upid = NULL; /* the task is over: a retry is a new call */
 	op->data = NULL;
 	op->status = 500;
-	apply_rule(op, rule_for(0, exit), exit);
+	apply_rule(op, rule_for(0, exit), exit, hint);
 }
 
 static void poll_task(struct pve_op *op)
@@ -309,8 +342,7 @@ static void wait_for_task(struct pve_op *op, const char *upid)
 {
 	op->upid = upid;
 	op->polls = 0;
-	op->retry_from = 0;
-	op->tries = 0;
+	op->poll = (struct pve_patience){0};
 	later(op, POLL_FIRST_MS, poll_task);
 }
 
@@ -338,6 +370,26 @@ static void send_request(struct pve_op *op)
 
 /* ---- a lost answer ---- */
 
+/* A task names the user, older versions with the token behind it. */
+static bool own_task(const struct pve *p, const struct val *t)
+{
+	struct str us = str_c(p->user), by = val_is_map(t) ? val_map_str(t, "user", "") : STR("");
+
+	return str_eq(str_split(&by, '!'), str_split(&us, '!'));
+}
+
+bool pve_own_making_runs(const struct pve *p, const struct val *tasks)
+{
+	for (size_t i = 0; tasks && val_is_list(tasks) && i < val_len(tasks); i++) {
+		const struct val *t = val_at(tasks, i);
+
+		if (val_is_map(t) && makes_guest(val_map_strz(t, "type", "")) && own_task(p, t) &&
+		    !val_get(t, "status") && !val_get(t, "endtime"))
+			return true;
+	}
+	return false;
+}
+
 /* Ours, of the right type and guest, begun since we asked. The server's clock may differ a little. */
 static const char *find_task(struct pve_op *op, const struct val *tasks)
 {
@@ -346,13 +398,9 @@ static const char *find_task(struct pve_op *op, const struct val *tasks)
 	VAL_EACH (i, tasks) {
 		const struct val *t = val_at(tasks, i);
 		const char *upid = val_map_strz(t, "upid", NULL);
-		struct str user = str_c(op->p->user), task_user = val_map_str(t, "user", "");
-		const char *token = val_map_strz(t, "tokenid", NULL);
 
-		if (token)
-			user = str_split(&user, '!');
-		if (upid && strcmp(val_map_strz(t, "type", ""), op->task_type) == 0 &&
-		    str_eq(user, task_user) && val_map_int(t, "id", 0) == op->vmid &&
+		if (upid && strcmp(val_map_strz(t, "type", ""), op->task_type) == 0 && own_task(op->p, t) &&
+		    val_map_int(t, "id", 0) == op->vmid &&
 		    val_map_int(t, "starttime", 0) >= op->sent_epoch - 5)
 			return upid;
 	}

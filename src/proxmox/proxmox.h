@@ -43,13 +43,19 @@ struct pve_world {
 bool pve_observe(struct pve *p, struct arena *a, const char *owner, struct pve_world *ret, struct err *err);
 
 struct pve_apply_opts {
-	const char *template; /* name or vmid of the template; "" = not needed as nothing is created */
-	const char *nodes;    /* comma separated, to spread over; "" = the template's node */
-	const char *storage;  /* "" = the template's */
-	const char *pool;     /* "" = none */
+	/* What is made, if anything: VMs from the template of that name or vmid, containers from the volume
+	 * "STORAGE:vztmpl/ARCHIVE". */
+	const char *template;
+	const char *nodes;        /* comma separated, to spread over; "" = the template's node */
+	const char *storage;      /* "" = the template's, of VMs */
+	bool nesting, privileged; /* containers */
+	const char *pool;         /* "" = none */
 	const struct plan_opts *plan;
 	bool with_leaving;   /* also reach the machines that leave: address and host key, nothing written */
 	int ready_timeout_s; /* from start to SSH-ready; 0: 600 */
+	/* Where SSH shows that a machine whose guest agent stays silent is there all the same; 0: machines
+	 * cannot be reached from here, only their agents tell. */
+	int ssh_port;
 	/* Machine M entered step STEP (a word or two); DETAIL may be ""; for live progress. */
 	void (*progress)(void *ctx, const struct plan_item *it, const char *step, const char *detail);
 	/* A surprise that is no error (cloud-init's recoverable errors). */
@@ -59,13 +65,19 @@ struct pve_apply_opts {
 
 struct pve_machine {
 	const struct plan_item *item;
+	bool container;
 	int64_t vmid;
 	const char *node;
 	struct val
 	        *host_keys; /* list of "TYPE BASE64" read through the guest agent; empty when it gave none */
-	bool changed;       /* something was written */
-	double seconds;     /* until ready */
-	struct err err;     /* why it is not */
+	/* Ready, but without a guest agent: its host keys are what its description keeps of the first
+	 * contact, if anything, and nobody has asked cloud-init. */
+	bool no_agent;
+	bool gone;      /* it was to leave, and is not there any more */
+	bool booted;    /* it was started in this run */
+	bool changed;   /* something was written */
+	double seconds; /* until ready */
+	struct err err; /* why it is not */
 };
 
 /*
@@ -75,9 +87,12 @@ struct pve_machine {
 bool pve_preflight(struct pve *p, struct arena *a, const struct pve_world *w, const struct model *m,
                    const struct plan *plan, const struct pve_apply_opts *o, struct errs *errs);
 
-/* Whether NODE has a storage NAME that the token can see. */
-bool pve_has_storage(struct pve *p, struct arena *a, const char *node, const char *name, bool *ret,
-                     struct err *err);
+/* The active storages of NODE, that the token can see, which hold CONTENT ("images", "rootdir"): a list of
+ * names. */
+bool pve_storages(struct pve *p, struct arena *a, const char *node, const char *content, struct val **ret,
+                  struct err *err);
+/* The archives on NODE that containers are made from: a list of "STORAGE:vztmpl/ARCHIVE". */
+bool pve_archives(struct pve *p, struct arena *a, const char *node, struct val **ret, struct err *err);
 
 /*
  * Brings every wanted machine of PLAN to "ready": created, configured, started, guest agent answering with
@@ -89,6 +104,16 @@ bool pve_apply(struct pve *p, struct arena *a, const struct pve_world *w, const 
                const struct plan *plan, const struct pve_apply_opts *o, struct pve_machine **ret,
                struct err *err);
 
-/* Stops and deletes a guest of ours, with its disks. Waits. */
-bool pve_destroy(struct pve *p, struct arena *a, const struct guest *g, struct err *err);
+/* Whether a change of M's settings waits for a restart. */
+bool pve_waits_for_restart(struct pve *p, struct arena *a, const struct pve_machine *m, bool *ret,
+                           struct err *err);
+
+/* Keeps KEY ("type base64"), seen at the first contact, in M's description. */
+bool pve_keep_host_key(struct pve *p, struct arena *a, const struct pve_machine *m, const char *key,
+                       struct err *err);
+
+/* Stops and deletes guests of ours, with their disks, several at once, and waits. One that cannot go does not
+ * keep the others. In *RET_GONE how many went. */
+bool pve_destroy(struct pve *p, struct arena *a, const struct guest *const *guests, size_t n,
+                 size_t *ret_gone, struct errs *errs);
 #endif

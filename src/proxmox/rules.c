@@ -4,7 +4,10 @@
  */
 #include "proxmox/op.h"
 
-#define UNLOCK "if no task is active on it, unlock it on its node: qm unlock VMID"
+#define FREE_SPACE "free some space on that storage, or choose another: input proxmox_storage"
+#define UNLOCK                                                                                           \
+	"if no task is active on it, unlock it on its node: qm unlock VMID (of a container: pct unlock " \
+	"VMID)"
 
 static const struct rule rules[] = {
         {"config file already exists", RULE_NEW_ID, 0, NULL},
@@ -29,9 +32,22 @@ static const struct rule rules[] = {
         {"can't clone to non-shared storage", RULE_FAIL, 0,
          "choose a shared storage (input proxmox_storage), or the template's own node (input proxmox_node)"},
         {"does not support vm images", RULE_FAIL, 0, "choose another storage: input proxmox_storage"},
+        {"does not support container directories", RULE_FAIL, 0,
+         "choose another storage: input proxmox_storage"},
+        {"not enough space", RULE_FAIL, 0, FREE_SPACE},
+        {"No space left on device", RULE_FAIL, 0, FREE_SPACE},
+        {"out of space", RULE_FAIL, 0, FREE_SPACE},
+        {"insufficient free space", RULE_FAIL, 0, FREE_SPACE},
+        {"free space in thin pool", RULE_FAIL, 0, FREE_SPACE},
+        {"quota exceeded", RULE_FAIL, 0, FREE_SPACE},
+        {".conf' does not exist", RULE_GONE, 0,
+         "it was removed, or moved to another node, meanwhile: run again"},
+        {"pool '", RULE_FAIL, 0, "check the input pool: pools are made in Datacenter > Permissions > Pools"},
         {"Permission check failed", RULE_FAIL, 0,
          "give the API token that privilege (Datacenter > Permissions)"},
         {"QEMU guest agent is not running", RULE_FAIL, 0, NULL},
+        {"quit/powerdown failed", RULE_FAIL, 0,
+         "it did not shut down: look at its console, shut it down by hand, and run again"},
         {"protection mode enabled", RULE_FAIL, 0, "remove the guest's protection if it is really to go"},
         {NULL, RULE_FAIL, 0, NULL},
 };
@@ -44,6 +60,7 @@ static const struct {
         {401,
          {NULL, RULE_FAIL, 0, "check PROXMOX_API_TOKEN_ID (user@realm!name) and PROXMOX_API_TOKEN_SECRET"}},
         {403, {NULL, RULE_FAIL, 0, "give the API token that privilege (Datacenter > Permissions)"}},
+        {404, {NULL, RULE_FAIL, 0, "is PROXMOX_API_URL a Proxmox VE API? it has no such answer"}},
         {502, {NULL, RULE_LOST, 120, NULL}},
         {503, {NULL, RULE_LOST, 120, NULL}},
         {504, {NULL, RULE_LOST, 120, NULL}},

@@ -179,8 +179,8 @@ static void answer_prompts(const char *name, int name_len, const char *instructi
 	(void)name, (void)name_len, (void)instruction, (void)instruction_len, (void)prompts;
 	for (int i = 0; i < n; i++) {
 		/* libssh2 frees it. */
-		responses[i].text = strdup(t->password);
-		responses[i].length = responses[i].text ? (unsigned)strlen(responses[i].text) : 0;
+		responses[i].text = xstrdup(t->password);
+		responses[i].length = (unsigned)strlen(t->password);
 	}
 }
 

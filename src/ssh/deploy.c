@@ -201,30 +201,34 @@ const struct program *programs_get(struct programs *ps, const char *arch, struct
  * Inside single quotes on one line, so that it means the same to every login shell; the rest is plain sh.
  *
  * A directory counts when it is ours alone and not a symbolic link, and when programs may run from it. The
- * copy's checksum is compared before each start. A new copy appears under its name only when whole.
+ * copy's checksum is compared before each start. A new copy appears under its name only when whole. The agent
+ * and its tasks run under the user's own umask.
  */
+#define SPARE_KB ((size_t)64)
 static const char boot_script[] =
-        "umask 077; u=$(id -u) || exit 1; m=\"" BOOT_MARK "\"; a=$(uname -m); "
+        "o=$(umask); umask 077; u=$(id -u) || exit 1; m=\"" BOOT_MARK "\"; a=$(uname -m); "
         "[ \"$a\" = %s ] || { echo \"${m}arch $a\"; exit 0; }; "
         "ok() { [ -f \"$1\" ] && [ -x \"$1\" ] && case $(sha256sum <\"$1\") in %s*) :;; *) false;; esac; }; "
-        "f=; why=; for d in \"${HOME:-/nonexistent}/.cache/nante/agent\" \"/var/tmp/nante-$u\" "
+        "f=; full=; for d in \"${HOME:-/nonexistent}/.cache/nante/agent\" \"/var/tmp/nante-$u\" "
         "\"/tmp/nante-$u\" "
         "\"/run/user/$u/nante/agent\"; do "
         "mkdir -p \"$d\" 2>/dev/null && [ -O \"$d\" ] && [ ! -L \"$d\" ] && chmod 700 \"$d\" 2>/dev/null || "
         "continue; "
         "ok \"$d/agent-%s\" && { f=$d/agent-%s; n=; break; }; "
         "n=$d/.new-$$; { echo : >\"$n\" && chmod 700 \"$n\" && [ -x \"$n\" ]; } 2>/dev/null "
-        "&& { f=$d/agent-%s; break; }; rm -f \"$n\"; done; "
-        "[ \"$f\" ] || { echo \"${m}fail no directory of its own to run programs from (tried ~/.cache, "
-        "/var/tmp, /tmp)\"; "
-        "exit 1; }; "
+        "&& { k=$(df -Pk \"$d\" | { read -r _; read -r _ _ _ k _; echo \"$k\"; }); "
+        "if [ \"${k:-999999999}\" -gt %zu ]; then f=$d/agent-%s; break; else full=1; fi; }; rm -f \"$n\"; "
+        "done; "
+        "[ \"$f\" ] || { if [ \"$full\" ]; then echo \"${m}full\"; "
+        "else echo \"${m}fail no directory of its own to run programs from (tried ~/.cache, "
+        "/var/tmp, /tmp)\"; fi; exit 1; }; "
         "if [ \"$n\" ]; then echo \"${m}need\"; "
         "if head -c %zu >\"$n\" && ok \"$n\" && mv -f \"$n\" \"$f\"; then "
         "find \"$d\" -type f -mtime +7 \\( -name \"agent-*\" -o -name \".new-*\" \\) ! -name \"agent-%s\" "
         "-exec rm -f {} + 2>/dev/null; "
         "else rm -f \"$n\"; echo \"${m}fail the copy of the program in $d did not arrive whole\"; exit 1; "
         "fi; fi; "
-        "echo \"${m}run\"; %s";
+        "echo \"${m}run\"; umask $o; %s";
 
 const char *boot_command(struct arena *a, const struct program *p, const struct become *b)
 {
@@ -237,7 +241,7 @@ const char *boot_command(struct arena *a, const struct program *p, const struct 
 		                    b->exe ? b->exe : "sudo",
 		                    b->password ? "-S -p \"" BECOME_PROMPT "\"" : "-n");
 	buf_adds(&out, "exec /bin/sh -c '");
-	buf_printf(&out, boot_script, p->arch, h, h, h, h, p->text.n, h, last);
+	buf_printf(&out, boot_script, p->arch, h, h, h, p->text.n / 1024 + SPARE_KB, h, p->text.n, h, last);
 	buf_adds(&out, "'");
 	s = buf_take(&out, a);
 	buf_free(&out);

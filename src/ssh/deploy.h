@@ -32,9 +32,13 @@ struct become {
 
 /*
  * The command line for the host's shell. It says one line on standard output, perhaps after noise of the
- * user's profile: BOOT_MARK followed by run          what follows is the agent need         send the program:
- * exactly its bytes; then "run" or "fail" arch NAME    the program is for another machine fail TEXT    no
- * place for it, ... B may be NULL.
+ * user's profile, that begins with BOOT_MARK:
+ * - "run": what follows is the agent
+ * - "need": send the program, exactly its bytes; then "run" or "fail"
+ * - "arch NAME": the program is for another machine
+ * - "full": no space for it
+ * - "fail TEXT": no place for it, ...
+ * B may be NULL.
  */
 #define BOOT_MARK "nante-boot: "
 const char *boot_command(struct arena *a, const struct program *p, const struct become *b);

@@ -46,6 +46,10 @@ static void give_up_address(struct dial *d, int error)
 	errno = error;
 	err_sys(&d->err, ERR_UNREACHABLE, "cannot connect to %s%s%s", d->where,
 	        strstr(d->where, addr) ? "" : " at ", strstr(d->where, addr) ? "" : addr);
+	if (error == ECONNREFUSED)
+		err_hint(&d->err, "is its SSH service running, and on that port?");
+	else
+		err_hint(&d->err, UNREACHED_HINT);
 	d->next = d->next->ai_next;
 	try_next(d);
 }

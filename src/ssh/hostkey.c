@@ -183,19 +183,27 @@ static bool line_has_type(struct str line, const char *type)
 	return false;
 }
 
+static bool any_has_type(struct arena *a, const struct val *lines, const char *type)
+{
+	VAL_EACH (i, lines) {
+		if (line_has_type(val_text(val_at(lines, i), a), type))
+			return true;
+	}
+	return false;
+}
+
 const char *hostkey_prefs(struct arena *a, const struct val *lines)
 {
 	struct buf b = {0};
-	struct str all;
 
-	for (size_t t = 0; t < sizeof(key_types) / sizeof(*key_types); t++)
-		VAL_EACH (i, lines) {
-			if (!line_has_type(val_text(val_at(lines, i), a), key_types[t].type))
-				continue;
-			buf_printf(&b, "%s%s", b.n ? "," : "", key_types[t].algorithms);
-			break;
+	for (int known = 1; known >= 0; known--) {
+		for (size_t t = 0; t < sizeof(key_types) / sizeof(*key_types); t++) {
+			if (any_has_type(a, lines, key_types[t].type) == known)
+				buf_printf(&b, "%s%s", b.n ? "," : "", key_types[t].algorithms);
 		}
-	all = b.n ? buf_take(&b, a) : str_n(NULL, 0);
+	}
+	const char *all = buf_take(&b, a).p;
+
 	buf_free(&b);
-	return all.p;
+	return all;
 }

@@ -19,7 +19,7 @@ const char *hostkey_line(struct arena *a, struct str blob);
 const char *hostkey_fingerprint(struct arena *a, struct str blob);
 /* Whether LINE's type and key are BLOB; comments behind and options before them do not count. */
 bool hostkey_same(const char *line, struct str blob);
-/* libssh2's preference list of key algorithms so that the server shows a key of a type in LINES. NULL when
- * there is none of a known type. In A. */
+/* libssh2's preference list of key algorithms, those of the types in LINES first: a server that has such a
+ * key shows it, and one that has not any more shows that it has another. In A. */
 const char *hostkey_prefs(struct arena *a, const struct val *lines);
 #endif

@@ -46,7 +46,7 @@ struct host {
 struct ssh_links {
 	struct loop *loop;
 	struct programs *programs;
-	void (*event)(void *ctx, const char *host, const char *text);
+	void (*event)(void *ctx, const char *host, bool trouble, const char *text);
 	void *ctx;
 	struct host *hosts;
 	struct jump *jumps;
@@ -54,8 +54,8 @@ struct ssh_links {
 
 static void go(struct host *h);
 
-static void say(struct host *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct host *h, const char *fmt, ...)
+static void say(struct host *h, bool trouble, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void say(struct host *h, bool trouble, const char *fmt, ...)
 {
 	struct buf b = {0};
 	va_list ap;
@@ -65,7 +65,7 @@ static void say(struct host *h, const char *fmt, ...)
 	va_start(ap, fmt);
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
-	h->all->event(h->all->ctx, h->name, b.p ? b.p : "");
+	h->all->event(h->all->ctx, h->name, trouble, b.p ? b.p : "");
 	buf_free(&b);
 }
 
@@ -140,8 +140,11 @@ static void lost(struct host *h, const struct err *err)
 	if (!seat_has_jobs(&h->seats[0]) && !seat_has_jobs(&h->seats[1]))
 		return; /* the next request connects again */
 	wait = http_backoff_ms(++h->tries, 250, 5000);
-	say(h, "%s (%s), trying again in %d ms", h->lost_at ? "connection lost" : "not there yet",
-	    err_msg(err), wait);
+	if (h->tries == 1)
+		say(h, true, "%s (%s): trying for %d s", h->lost_at ? "connection lost" : "not there yet",
+		    err_msg(err), (h->lost_at ? limit : h->t.wait_ms) / 1000);
+	else
+		say(h, false, "still %s (%s)", h->lost_at ? "lost" : "not there", err_msg(err));
 	loop_timer_set(h->all->loop, &h->retry, wait);
 }
 
@@ -152,7 +155,7 @@ static void session_changed(void *ctx)
 	struct buf text = {0};
 
 	if (ssh_session_state(h->session) == SSH_UP) {
-		say(h, "connected in %lld ms", (long long)(loop_now() - h->started));
+		say(h, false, "connected in %lld ms", (long long)(loop_now() - h->started));
 		go(h);
 		return;
 	}
@@ -256,7 +259,7 @@ static void seat_is_up(void *ctx, struct seat *s)
 	struct host *h = ctx;
 
 	if (h->lost_at)
-		say(h, "connected again after %lld ms", (long long)(loop_now() - h->lost_at));
+		say(h, true, "connected again after %lld ms", (long long)(loop_now() - h->lost_at));
 	h->lost_at = h->waits_from = 0;
 	h->tries = 0;
 	(void)s;
@@ -271,7 +274,7 @@ static void seat_ended(void *ctx, struct seat *s, enum seat_state stage, struct 
 		 * too. */
 		if (!h->lost_at)
 			h->lost_at = loop_now();
-		say(h, "%s; starting another", err_msg(err));
+		say(h, true, "%s; starting another", err_msg(err));
 		go(h);
 		return;
 	}
@@ -289,14 +292,14 @@ static void seat_wrong_arch(void *ctx, struct seat *s, const char *arch)
 	struct host *h = ctx;
 
 	snprintf(h->arch, sizeof(h->arch), "%s", arch);
-	say(h, "is a %s machine", arch);
+	say(h, false, "is a %s machine", arch);
 	(void)s;
 	go(h);
 }
 
 static void seat_event(void *ctx, const char *text)
 {
-	say(ctx, "%s", text);
+	say(ctx, false, "%s", text);
 }
 
 /* ---- the engine's side ------------------------------------------------------------------------------------

@@ -26,9 +26,9 @@ struct ssh_links_opts {
 	 * static, else static/nante beside it (the development build needs libraries that hosts lack).
 	 * Programs for other architectures lie beside it, named nante-ARCH as uname -m says it. */
 	const char *agent_path;
-	/* Something worth a line of the verbose log: connected, agent sent, lost, connecting again. May be
-	 * NULL. */
-	void (*event)(void *ctx, const char *host, const char *text);
+	/* Something worth a line of the log - a connection that is waited for, lost, back: TROUBLE - or of
+	 * the verbose log: connected, agent sent. May be NULL. */
+	void (*event)(void *ctx, const char *host, bool trouble, const char *text);
 	void *ctx;
 };
 
@@ -57,6 +57,7 @@ struct ssh_target {
 	 * (text in OpenSSH's format, several files joined), else FIRST_CONTACT: told the key line, says
 	 * whether to go on. NULL: refused. NO_HOST_KEY_CHECK takes any key. */
 	const char *const *host_keys;
+	const char *host_key_hint; /* what to do when the host shows another key; NULL: the usual advice */
 	struct str known_hosts;
 	bool (*first_contact)(void *ctx, const struct ssh_target *t, const char *key_line);
 	void *ctx;

@@ -13,6 +13,8 @@ struct loop;
 struct ssh_target;
 struct wire;
 
+#define UNREACHED_HINT "is the machine up, and may this runner reach its network?"
+
 /* What a step function says. */
 enum step { STEP_AGAIN, STEP_DONE, STEP_FAILED };
 

@@ -187,7 +187,7 @@ static void send_frame(struct seat *s, enum proto_type type, uint32_t id, const 
 {
 	struct buf b = {0};
 
-	json_dump(payload, JSON_STYLE_COMPACT, &b);
+	json_dump(payload, JSON_STYLE_BYTES, &b);
 	proto_encode(&s->wire->out, type, id, buf_str(&b));
 	buf_burn(&b);
 }
@@ -204,8 +204,8 @@ static void send_task(struct seat *s, struct job *j)
 {
 	struct buf b = {0};
 
-	json_dump(j->req->task, JSON_STYLE_COMPACT, &b);
-	if (b.full || b.n > PROTO_FRAME_MAX - 16) {
+	json_dump(j->req->task, JSON_STYLE_BYTES, &b);
+	if (b.full || b.n > PROTO_PAYLOAD_MAX) {
 		job_fail(s, j, ERR_USER, "the task's arguments are too big to send",
 		         "put the content into a file");
 	} else {
@@ -257,7 +257,7 @@ static void send_blobs(struct seat *s)
 		buf_add(&payload, b->rest.p, n);
 		proto_encode(&s->wire->out, PROTO_BLOB, b->id, buf_str(&payload));
 		buf_burn(&payload);
-		b->rest = str_n(b->rest.p + n, b->rest.n - n);
+		b->rest = str_from(b->rest, n);
 		if (n == 0) {
 			s->blobs = b->next;
 			free(b);
@@ -305,7 +305,8 @@ static bool on_result(struct seat *s, uint32_t id, struct str payload, struct er
 	if (!j)
 		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "%s: the agent answers a task it was not given",
 		               s->host);
-	if (!json_parse(j->req->a, payload, 0, &j->req->result, err) || val_kind(j->req->result) != VAL_MAP) {
+	if (!json_parse_bytes(j->req->a, payload, &j->req->result, err) ||
+	    val_kind(j->req->result) != VAL_MAP) {
 		j->req->result = NULL;
 		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "%s: the agent's result is no JSON object",
 		               s->host);
@@ -385,7 +386,7 @@ static bool on_frame(struct seat *s, const struct proto_frame *f, struct err *er
 	if (f->type == PROTO_RESULT && s->state == SEAT_UP)
 		return on_result(s, f->id, f->payload, err);
 	a = arena_new(NULL);
-	ok = json_parse(a, f->payload, 0, &m, err) && val_kind(m) == VAL_MAP;
+	ok = json_parse_bytes(a, f->payload, &m, err) && val_kind(m) == VAL_MAP;
 	if (!ok)
 		err_set(err, ERR_REMOTE, ORIGIN_NONE, "%s: a frame from the agent is no JSON object",
 		        s->host);
@@ -457,6 +458,12 @@ static bool on_boot_line(struct seat *s, struct str line, struct err *err)
 		seat_stop(s);
 		s->owner.wrong_arch(s->owner.ctx, s, word);
 		return false;
+	} else if (str_eqc(line, "full")) {
+		err_set(err, ERR_UNREACHABLE, ORIGIN_NONE,
+		        "%s: cannot put the agent there: no space left on its file systems (%zu MB are "
+		        "needed)",
+		        s->host, (s->program->text.n >> 20) + 1);
+		return err_hint(err, "make room there: df -h on the machine shows what is full");
 	} else {
 		return err_set(err, ERR_UNREACHABLE, ORIGIN_NONE, "%s: cannot put the agent there: %.*s",
 		               s->host, STR_FMT(line));

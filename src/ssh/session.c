@@ -218,8 +218,6 @@ static void jump_changed(void *ctx)
 
 static bool start_ssh(struct ssh_session *s)
 {
-	const char *prefs;
-
 	s->ssh = libssh2_session_init_ex(NULL, NULL, NULL, s);
 	if (!s->ssh)
 		return err_set(&s->err, ERR_BUG, ORIGIN_NONE, "libssh2 does not start");
@@ -229,9 +227,7 @@ static bool start_ssh(struct ssh_session *s)
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 	libssh2_session_callback_set(s->ssh, LIBSSH2_CALLBACK_RECV, (void *)on_recv);
 #pragma GCC diagnostic pop
-	prefs = hostkey_prefs(s->arena, s->keys);
-	if (prefs)
-		libssh2_session_method_pref(s->ssh, LIBSSH2_METHOD_HOSTKEY, prefs);
+	libssh2_session_method_pref(s->ssh, LIBSSH2_METHOD_HOSTKEY, hostkey_prefs(s->arena, s->keys));
 	s->channels.ssh = s->ssh;
 	s->heard = loop_now();
 	s->phase = PH_HANDSHAKE;
@@ -270,6 +266,8 @@ static bool mismatch(struct ssh_session *s, struct str blob)
 	err_set(&s->err, ERR_UNREACHABLE, ORIGIN_NONE,
 	        "the host key of %s is not the one known: it shows %.*s %s; somebody may be listening in",
 	        s->host, STR_FMT(hostkey_type(blob)), hostkey_fingerprint(s->arena, blob));
+	if (s->t->host_key_hint)
+		return err_hint(&s->err, "%s", s->t->host_key_hint);
 	return err_hint(&s->err, "if the machine was made anew, remove its old key from the known hosts");
 }
 
@@ -299,7 +297,10 @@ static bool check_host_key(struct ssh_session *s)
 		return true;
 	err_set(&s->err, ERR_UNREACHABLE, ORIGIN_NONE, "the host key of %s is not known: it shows %.*s %s",
 	        s->host, STR_FMT(hostkey_type(blob)), hostkey_fingerprint(s->arena, blob));
-	return err_hint(&s->err, "add it to the known hosts after comparing it with the host's own");
+	return err_hint(
+	        &s->err, "compare it with the host's own; as a line of the known hosts it is: %s%s%s %s",
+	        s->port == 22 ? "" : "[", s->host,
+	        s->port == 22 ? "" : arena_printf(s->arena, "]:%d", s->port), hostkey_line(s->arena, blob));
 }
 
 static enum step step_handshake(struct ssh_session *s)
@@ -311,8 +312,6 @@ static enum step step_handshake(struct ssh_session *s)
 	if (rc) {
 		err_set(&s->err, ERR_UNREACHABLE, ORIGIN_NONE, "SSH with %s port %d: %s", s->host, s->port,
 		        ssh_error(s->ssh));
-		if ((rc == LIBSSH2_ERROR_KEX_FAILURE || rc == LIBSSH2_ERROR_METHOD_NONE) && val_len(s->keys))
-			err_hint(&s->err, "perhaps the host has no key of the types known for it any more");
 		return STEP_FAILED;
 	}
 	if (!check_host_key(s)) {
@@ -455,6 +454,7 @@ static void on_timeout(void *ctx)
 
 	err_set(&s->err, ERR_UNREACHABLE, ORIGIN_NONE, "%s port %d: no %s in time", s->host, s->port,
 	        s->phase == PH_AUTH ? "login" : "SSH answer");
+	err_hint(&s->err, UNREACHED_HINT);
 	s->busy = true;
 	down(s);
 	s->busy = false;
@@ -469,6 +469,7 @@ static void on_keepalive(void *ctx)
 	if (s->heard < loop_now() - SILENCE_MS) {
 		err_set(&s->err, ERR_UNREACHABLE, ORIGIN_NONE, "%s has not answered for %d s", s->host,
 		        SILENCE_MS / 1000);
+		err_hint(&s->err, UNREACHED_HINT);
 		s->busy = true;
 		down(s);
 		s->busy = false;

@@ -1,3 +1,4 @@
+#include "base/val_big.h"
 #include "yaml/yaml_load.h"
 #include "yaml/schema.h"
 #include <math.h>
@@ -82,13 +83,24 @@ static void emit(struct dumper *d, yaml_event_t *ev)
 		d->failed = true;
 }
 
+static yaml_scalar_style_t scalar_style(const struct dumper *d)
+{
+	switch (d->style.quote) {
+	case '\'': return YAML_SINGLE_QUOTED_SCALAR_STYLE;
+	case '"': return YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+	case '|': return YAML_LITERAL_SCALAR_STYLE;
+	case '>': return YAML_FOLDED_SCALAR_STYLE;
+	default: return YAML_ANY_SCALAR_STYLE;
+	}
+}
+
 static void scalar(struct dumper *d, struct str s, const char *tag, bool plain, bool quoted)
 {
 	yaml_event_t ev;
 	char full[64];
 	snprintf(full, sizeof(full), "tag:yaml.org,2002:%s", tag);
 	if (!yaml_scalar_event_initialize(&ev, NULL, (yaml_char_t *)full, (yaml_char_t *)(s.p ? s.p : ""),
-	                                  (int)s.n, plain, quoted, YAML_ANY_SCALAR_STYLE)) {
+	                                  (int)s.n, plain, quoted, scalar_style(d))) {
 		/* Only text that is no UTF-8 is refused: written as PyYAML writes bytes. */
 		struct buf b = {0};
 		buf_base64(&b, s);
@@ -129,8 +141,10 @@ static void float_scalar(struct dumper *d, double f)
 static void node(struct dumper *d, const struct val *v, unsigned depth);
 
 /* PyYAML's default_flow_style=None: a collection of plain scalars goes on one line. */
-static bool is_leaf(const struct val *v)
+static bool on_one_line(const struct dumper *d, const struct val *v)
 {
+	if (d->style.all_flow || !d->style.flow || (d->style.quote && val_len(v)))
+		return d->style.all_flow;
 	VAL_EACH (i, v) {
 		if (val_is_map(v) && (is_container(val_key_at(v, i)) || is_container(val_value_at(v, i))))
 			return false;
@@ -170,7 +184,7 @@ static bool sortable(const struct val *map)
 static void mapping(struct dumper *d, const struct val *v, char *anchor, unsigned depth)
 {
 	yaml_event_t ev;
-	bool flow = d->style.flow && is_leaf(v);
+	bool flow = on_one_line(d, v);
 	yaml_mapping_start_event_initialize(&ev, (yaml_char_t *)anchor, NULL, 1,
 	                                    flow ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE);
 	emit(d, &ev);
@@ -192,7 +206,7 @@ static void mapping(struct dumper *d, const struct val *v, char *anchor, unsigne
 static void sequence(struct dumper *d, const struct val *v, char *anchor, unsigned depth)
 {
 	yaml_event_t ev;
-	bool flow = d->style.flow && is_leaf(v);
+	bool flow = on_one_line(d, v);
 	yaml_sequence_start_event_initialize(&ev, (yaml_char_t *)anchor, NULL, 1,
 	                                     flow ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE);
 	emit(d, &ev);
@@ -246,12 +260,13 @@ static void node(struct dumper *d, const struct val *v, unsigned depth)
 		return;
 	}
 	case VAL_INT:
+	case VAL_BIG:
 	case VAL_UNDEF:
 	case VAL_OBJ: break;
 	}
 	struct buf b = {0};
 	val_print(v, &b);
-	bool is_int = val_kind(v) == VAL_INT;
+	bool is_int = val_is_whole(v);
 	scalar(d, buf_str(&b), is_int ? "int" : "str", is_int || yaml_resolve(buf_str(&b)) == YAML_T_STR,
 	       !is_int);
 	buf_free(&b);
@@ -277,11 +292,11 @@ void yaml_dump(const struct val *v, struct yaml_style style, struct buf *out)
 	yaml_event_t ev;
 	yaml_stream_start_event_initialize(&ev, YAML_UTF8_ENCODING);
 	emit(&d, &ev);
-	yaml_document_start_event_initialize(&ev, NULL, NULL, NULL, 1);
+	yaml_document_start_event_initialize(&ev, NULL, NULL, NULL, !style.start);
 	emit(&d, &ev);
 	node(&d, v, 0);
 	if (!d.failed) {
-		yaml_document_end_event_initialize(&ev, 1);
+		yaml_document_end_event_initialize(&ev, !style.end);
 		emit(&d, &ev);
 		yaml_stream_end_event_initialize(&ev);
 		emit(&d, &ev);

@@ -1,3 +1,4 @@
+#include "base/val_big.h"
 #include "yaml/schema.h"
 #include <ctype.h>
 #include <math.h>
@@ -192,6 +193,20 @@ static bool digits_value(const char *p, const char *end, unsigned base, int64_t 
 	return true;
 }
 
+static struct val *construct_big(struct arena *a, struct str s, bool neg)
+{
+	unsigned base = 10;
+	if (s.p[0] == '-' || s.p[0] == '+')
+		s = str_from(s, 1);
+	if (memchr(s.p, ':', s.n))
+		return NULL;
+	if (s.n > 1 && s.p[0] == '0') {
+		base = s.p[1] == 'b' ? 2 : s.p[1] == 'x' ? 16 : 8;
+		s = str_from(s, base == 8 ? 1 : 2);
+	}
+	return val_big_parse(a, s, base, neg);
+}
+
 static struct val *construct_int(struct arena *a, struct str s)
 {
 	const char *p = s.p, *end = s.p + s.n;
@@ -217,8 +232,11 @@ static struct val *construct_int(struct arena *a, struct str s)
 			p = colon ? colon + 1 : end;
 		}
 	}
-	/* Python's integers have no end; ours do, and text keeps every digit. */
-	return ok ? val_int(a, neg ? -v : v) : val_str(a, s);
+	if (ok)
+		return val_int(a, neg ? -v : v);
+	/* Python's integers have no end; where ours do, text keeps every digit. */
+	struct val *big = construct_big(a, s, neg);
+	return big ? big : val_str(a, s);
 }
 
 static struct val *construct_float(struct arena *a, struct str s)

@@ -4,6 +4,8 @@
 
 /* Deeper nesting is a mistake or an attack; it would exhaust the stack of whoever walks the value. */
 #define DEPTH_MAX 200
+/* Values that aliases may stand for, all told: a few lines of aliases of aliases would stand for billions. */
+#define ALIASED_MAX 1000000
 
 struct loader {
 	yaml_parser_t p;
@@ -11,7 +13,9 @@ struct loader {
 	const struct yaml_opts *opts;
 	struct str text;
 	uint32_t src;
-	struct val *anchors;         /* name -> value */
+	struct val *anchors;         /* name -> value; NULL while that is being read */
+	struct val *sizes;           /* name -> how many values that is, aliases in it counted as theirs */
+	size_t values, aliased;      /* so far, counted likewise; and what aliases stood for */
 	size_t mark_char, mark_byte; /* libyaml counts characters, we count bytes */
 	unsigned depth;
 };
@@ -43,7 +47,11 @@ static bool next_event(struct loader *l, yaml_event_t *ev, struct err *err)
 		err_set(err, ERR_USER, at, "YAML: %s, %s", l->p.context, what);
 	else
 		err_set(err, ERR_USER, at, "YAML: %s", what);
-	if (strstr(what, "mapping values are not allowed"))
+	if (strstr(what, "tab character"))
+		err_hint(err, "YAML is indented with spaces");
+	else if (strstr(what, "UTF-8"))
+		err_hint(err, "save the file as UTF-8");
+	else if (strstr(what, "mapping values are not allowed"))
 		err_hint(err, "a value that holds \": \" needs quotes around it");
 	else if (strstr(what, "cannot start any token"))
 		err_hint(err, "a value that begins with a special character (%% @ ` tab) needs quotes; "
@@ -79,13 +87,15 @@ static struct origin scalar_origin(struct loader *l, const yaml_event_t *ev)
 	return (struct origin){o.src, (uint32_t)(i <= t.n ? i : t.n)};
 }
 
+static bool is_vault(const char *tag)
+{
+	return strcmp(tag, "!vault") == 0 || strcmp(tag, "!vault-encrypted") == 0;
+}
+
 static bool tag_refuse(const char *tag, struct origin at, struct err *err)
 {
-	if (strcmp(tag, "!vault") == 0 || strcmp(tag, "!vault-encrypted") == 0) {
-		err_set(err, ERR_USER, at, "vault-encrypted values are not supported");
-		return err_hint(err, "put the secret into Doppler or the environment and read it with "
-		                     "lookup('env', NAME)");
-	}
+	if (is_vault(tag))
+		return err_set(err, ERR_USER, at, "vault-encrypted values are not opened here");
 	return err_set(err, ERR_USER, at, "could not determine a constructor for the tag '%s'", tag);
 }
 
@@ -120,6 +130,11 @@ static bool scalar(struct loader *l, const yaml_event_t *ev, struct val **ret, b
 			i++;
 		unsafe = strcmp(tag, "!unsafe") == 0;
 		binary = strcmp(tag, "tag:yaml.org,2002:binary") == 0;
+		if (is_vault(tag) && l->opts && l->opts->vault) {
+			*ret = l->opts->vault(l->opts->vault_ctx, l->a, s, at);
+			*ret_merge = false;
+			return true;
+		}
 		if (i == n && !unsafe && !binary)
 			return tag_refuse(tag, at, err);
 		if (i < n)
@@ -150,10 +165,30 @@ static bool scalar(struct loader *l, const yaml_event_t *ev, struct val **ret, b
 
 static bool compose(struct loader *l, yaml_event_t *ev, struct val **ret, bool *ret_merge, struct err *err);
 
-static void anchor(struct loader *l, const yaml_char_t *name, struct val *v)
+/* NAME stands for V, which was begun when BEFORE values had been read. */
+static void anchor(struct loader *l, const yaml_char_t *name, struct val *v, size_t before)
 {
-	if (name)
+	if (name) {
 		val_set(l->anchors, (const char *)name, v);
+		val_set(l->sizes, (const char *)name, val_int(l->a, (int64_t)(l->values - before)));
+	}
+}
+
+static bool alias(struct loader *l, const char *name, struct origin at, struct val **ret, struct err *err)
+{
+	int64_t size = val_map_int(l->sizes, name, 0);
+
+	*ret = val_get(l->anchors, name);
+	if (!*ret)
+		return err_set(err, ERR_USER, at,
+		               val_get(l->sizes, name) ? "the alias '%s' lies within the value it stands for"
+		                                       : "found undefined alias '%s'",
+		               name);
+	l->values += (size_t)size;
+	l->aliased += (size_t)size;
+	if (l->aliased > ALIASED_MAX)
+		return err_set(err, ERR_USER, at, "the aliases stand for more than %d values", ALIASED_MAX);
+	return true;
 }
 
 static bool sequence(struct loader *l, yaml_event_t *ev, struct val **ret, struct err *err)
@@ -164,7 +199,6 @@ static bool sequence(struct loader *l, yaml_event_t *ev, struct val **ret, struc
 	if (tag && !unsafe && strcmp(tag, "tag:yaml.org,2002:seq") != 0 && strcmp(tag, "!") != 0)
 		return tag_refuse(tag, at, err);
 	struct val *list = val_at_origin(l->a, val_list(l->a), at);
-	anchor(l, ev->data.sequence_start.anchor, list);
 	for (;;) {
 		yaml_event_t e;
 		if (!next_event(l, &e, err))
@@ -244,7 +278,6 @@ static bool mapping(struct loader *l, yaml_event_t *ev, struct val **ret, struct
 	if (tag && !unsafe && strcmp(tag, "tag:yaml.org,2002:map") != 0 && strcmp(tag, "!") != 0)
 		return tag_refuse(tag, at, err);
 	struct val *map = val_at_origin(l->a, val_map(l->a), at), *merged = NULL, *own = val_map(l->a);
-	anchor(l, ev->data.mapping_start.anchor, map);
 	for (;;) {
 		yaml_event_t e;
 		if (!next_event(l, &e, err))
@@ -282,27 +315,39 @@ static bool mapping(struct loader *l, yaml_event_t *ev, struct val **ret, struct
 	return true;
 }
 
+static bool collection(struct loader *l, yaml_event_t *ev, struct val **ret, struct err *err)
+{
+	bool list = ev->type == YAML_SEQUENCE_START_EVENT;
+	const yaml_char_t *name = list ? ev->data.sequence_start.anchor : ev->data.mapping_start.anchor;
+	size_t before = l->values - 1;
+
+	if (++l->depth > DEPTH_MAX)
+		return err_set(err, ERR_USER, mark_origin(l, &ev->start_mark), "nested deeper than %d levels",
+		               DEPTH_MAX);
+	if (name) { /* a value that holds itself has no end */
+		val_set(l->anchors, (const char *)name, NULL);
+		val_set(l->sizes, (const char *)name, val_null());
+	}
+	if (list ? !sequence(l, ev, ret, err) : !mapping(l, ev, ret, err))
+		return false;
+	l->depth--;
+	anchor(l, name, *ret, before);
+	return true;
+}
+
 static bool compose(struct loader *l, yaml_event_t *ev, struct val **ret, bool *ret_merge, struct err *err)
 {
 	*ret_merge = false;
-	struct origin at = mark_origin(l, &ev->start_mark);
-	if (ev->type == YAML_ALIAS_EVENT) {
-		const char *name = (const char *)ev->data.alias.anchor;
-		*ret = val_get(l->anchors, name);
-		return *ret ? true : err_set(err, ERR_USER, at, "found undefined alias '%s'", name);
-	}
-	if (ev->type == YAML_SCALAR_EVENT) {
-		if (!scalar(l, ev, ret, ret_merge, err))
-			return false;
-		anchor(l, ev->data.scalar.anchor, *ret);
-		return true;
-	}
-	if (++l->depth > DEPTH_MAX)
-		return err_set(err, ERR_USER, at, "nested deeper than %d levels", DEPTH_MAX);
-	bool ok =
-	        ev->type == YAML_SEQUENCE_START_EVENT ? sequence(l, ev, ret, err) : mapping(l, ev, ret, err);
-	l->depth--;
-	return ok;
+	if (ev->type == YAML_ALIAS_EVENT)
+		return alias(l, (const char *)ev->data.alias.anchor, mark_origin(l, &ev->start_mark), ret,
+		             err);
+	l->values++;
+	if (ev->type != YAML_SCALAR_EVENT)
+		return collection(l, ev, ret, err);
+	if (!scalar(l, ev, ret, ret_merge, err))
+		return false;
+	anchor(l, ev->data.scalar.anchor, *ret, l->values - 1);
+	return true;
 }
 
 static bool documents(struct loader *l, struct val *docs, struct err *err)
@@ -321,6 +366,7 @@ static bool documents(struct loader *l, struct val *docs, struct err *err)
 				val_push(docs, v);
 		} else if (type == YAML_DOCUMENT_START_EVENT) {
 			l->anchors = val_map(l->a);
+			l->sizes = val_map(l->a);
 		}
 		yaml_event_delete(&ev);
 		if (!ok)
@@ -333,9 +379,9 @@ static bool documents(struct loader *l, struct val *docs, struct err *err)
 bool yaml_load_all(struct arena *a, struct str text, uint32_t src, const struct yaml_opts *opts,
                    struct val **ret, struct err *err)
 {
-	struct loader l = {.a = a, .opts = opts, .text = text, .src = src, .anchors = val_map(a)};
-	if (!yaml_parser_initialize(&l.p))
-		abort();
+	struct loader l = {
+	        .a = a, .opts = opts, .text = text, .src = src, .anchors = val_map(a), .sizes = val_map(a)};
+	xneed(yaml_parser_initialize(&l.p) ? &l : NULL);
 	yaml_parser_set_input_string(&l.p, (const unsigned char *)text.p, text.n);
 	struct val *docs = val_list(a);
 	bool ok = documents(&l, docs, err);

@@ -1,7 +1,14 @@
 /* Any bytes as the machines of an app. */
+#include "json_mutate.h"
 #include "model/machine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed);
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed)
+{
+	return json_mutate(data, n, max, seed);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

@@ -39,8 +39,14 @@ static void test_names(void **state)
 	static const char *const secret[] = {
 	        "PASSWORD",        "DB_PASSWORD", "DOPPLER_TOKEN", "PROXMOX_API_TOKEN_SECRET",
 	        "SSH_PRIVATE_KEY", "TS_AUTHKEY",  "GH_PAT"};
-	static const char *const open[] = {"PATH",     "SSH_PUBLIC_KEY", "PROXMOX_API_TOKEN_ID",
-	                                   "KEYBOARD", "MONKEY",         "PATIENCE",
+	static const char *const open[] = {"ANSIBLE_VAULT_PASSWORD_FILE",
+	                                   "SSH_KEY_PATH",
+	                                   "PATH",
+	                                   "SSH_PUBLIC_KEY",
+	                                   "PROXMOX_API_TOKEN_ID",
+	                                   "KEYBOARD",
+	                                   "MONKEY",
+	                                   "PATIENCE",
 	                                   "COMPASS"};
 
 	(void)state;
@@ -48,6 +54,44 @@ static void test_names(void **state)
 		assert_true(env_names_secret(str_c(secret[i])));
 	for (size_t i = 0; i < LENGTH(open); i++)
 		assert_false(env_names_secret(str_c(open[i])));
+}
+
+static void test_values_that_are_secrets(void **state)
+{
+	static const char *const secret[] = {"postgres://admin:hunter2@db/app", "https://x:y@h",
+	                                     "-----BEGIN RSA PRIVATE KEY-----\nMII"};
+	static const char *const open[] = {"https://db.example.com:5432/a@b", "git@host:path",
+	                                   "postgres://admin@db/app", "-----BEGIN PUBLIC KEY-----", ""};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(secret); i++)
+		assert_true(env_holds_secret(str_c(secret[i])));
+	for (size_t i = 0; i < LENGTH(open); i++)
+		assert_false(env_holds_secret(str_c(open[i])));
+	assert_true(env_too_short(STR("A_PASSWORD"), STR(" abc ")));
+	assert_false(env_too_short(STR("A_PASSWORD"), STR("abcd")));
+	assert_false(env_too_short(STR("USE_TOKEN"), STR("yes")));
+	assert_false(env_too_short(STR("POSTGRESQL_VERSION"), STR("15")));
+}
+
+/* Inputs and secrets go; a proxy and the rest stay. */
+static void test_scrub(void **state)
+{
+	char texts[][40] = {"PATH=/bin", "DB_PASSWORD=hunter2", "INPUT_COMMAND=plan",
+	                    "https_proxy=http://u:pw@p:1", "HOME=/x"};
+	char *envp[] = {texts[0], texts[1], texts[2], texts[3], texts[4], NULL};
+	struct val *map = env_load(a, envp);
+
+	(void)state;
+	assert_true(val_secret(val_get(map, "https_proxy")));
+	env_scrub(envp, map);
+	assert_string_equal(envp[0], "PATH=/bin");
+	assert_string_equal(envp[1], "https_proxy=http://u:pw@p:1");
+	assert_string_equal(envp[2], "HOME=/x");
+	assert_null(envp[3]);
+	assert_string_equal(texts[1], "DB_PASSWORD=");
+	assert_string_equal(texts[2], "INPUT_COMMAND=");
+	assert_string_equal(env_get(map, "DB_PASSWORD"), "hunter2");
 }
 
 static bool read_file(const char *text, struct val *map, struct err *err)
@@ -135,8 +179,13 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	        CASE(test_environment_block), CASE(test_names), CASE(test_env_file),
-	        CASE(test_env_file_errors),   CASE(test_json),
+	        CASE(test_environment_block),
+	        CASE(test_names),
+	        CASE(test_values_that_are_secrets),
+	        CASE(test_scrub),
+	        CASE(test_env_file),
+	        CASE(test_env_file_errors),
+	        CASE(test_json),
 	};
 
 	return cmocka_run_group_tests_name("github env", tests, NULL, NULL);

@@ -79,7 +79,7 @@ static void wrong_instances(void **state)
 		unsigned line, col;
 	} rows[] = {
 	        {"{\"a\": }", "invalid JSON", 1, 7},
-	        {"{\"a\": {\"ip_address\": \"192.168.10.5\"},\n \"a\": {}}", "duplicate", 2, 4},
+	        {"{\"a\": {\"ip_address\": \"192.168.10.5\"},\n \"a\": {}}", "duplicate", 2, 2},
 	        {"[1]", "must be an object", 1, 1},
 	        {"{\"a\": 1}", "must be an object", 1, 7},
 	        {"{\"a\": {}}", "has no ip_address", 1, 2},
@@ -195,6 +195,72 @@ static void plans(void **state)
 	}
 }
 
+/* Every row: a running guest, what of it waits for a restart, whether it may get one, and what is planned. */
+static void restarts(void **state)
+{
+	static const char waiting[] = "[{\"key\": \"name\", \"value\": \"x\"},"
+	                              " {\"key\": \"memory\", \"value\": \"4096\", \"pending\": 8192}]";
+	static const struct {
+		const char *config, *pending;
+		bool may, restart;
+		enum plan_action action;
+		size_t changes;
+	} rows[] = {
+	        {"{\"memory\": 4096}", "[]", true, true, PLAN_UPDATE, 1},
+	        {"{\"memory\": 4096}", "[]", false, false, PLAN_UPDATE, 1},
+	        {"{}", waiting, true, true, PLAN_UPDATE, 1},
+	        {"{}", waiting, false, false, PLAN_UNCHANGED, 0},
+	        {"{\"memory\": 4096}", waiting, true, true, PLAN_UPDATE, 1},
+	        {"{\"scsi0\": \"local:d,size=20G\"}", "[]", true, false, PLAN_UPDATE, 1},
+	        {"{}", "[{\"key\": \"agent\", \"value\": \"enabled=1\", \"pending\": \"enabled=1\"}]", true,
+	         false, PLAN_UNCHANGED, 0},
+	        {"{}", "[{\"key\": \"usb0\", \"pending\": \"spice\"}]", true, false, PLAN_UNCHANGED, 0},
+	        {"{}", "[{\"key\": \"cores\", \"value\": 2, \"delete\": 1}, 5, null]", true, false,
+	         PLAN_UNCHANGED, 0},
+	        {"{}", "null", true, false, PLAN_UNCHANGED, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct plan_opts o = {"deploy", "ssh-ed25519 AAAA k", rows[i].may};
+		struct fixture f;
+		struct val *pending;
+		struct plan p;
+		struct err err = {0};
+
+		assert_true(read_model(&f, &good));
+		f.m.n = 1;
+		struct guest g = guest(&f, &f.m.machines[0], "running", rows[i].config);
+
+		assert_true(json_parse(f.a, str_c(rows[i].pending), 0, &pending, &err));
+		g.pending = pending;
+		assert_true(plan_make(f.a, &f.m, &g, 1, &o, &p, &f.errs));
+		if (p.items[0].action != rows[i].action || p.items[0].n != rows[i].changes ||
+		    p.items[0].restart != rows[i].restart)
+			fail_msg("%zu: %s with %zu changes", i, plan_action_name(p.items[0].action),
+			         p.items[0].n);
+		done(&f);
+	}
+}
+
+/* Cores are counted over the sockets, and wanted on one. */
+static void sockets(void **state)
+{
+	struct plan_opts o = {"deploy", "ssh-ed25519 AAAA k", true};
+	struct fixture f;
+	struct plan p;
+
+	(void)state;
+	assert_true(read_model(&f, &good));
+	f.m.n = 1;
+	struct guest g = guest(&f, &f.m.machines[0], "running", "{\"cores\": 3, \"sockets\": 2}");
+
+	assert_true(plan_make(f.a, &f.m, &g, 1, &o, &p, &f.errs));
+	assert_string_equal(val_map_strz(p.items[0].config, "cores", ""), "4");
+	assert_string_equal(val_map_strz(p.items[0].config, "sockets", ""), "1");
+	done(&f);
+}
+
 static void refusals(void **state)
 {
 	static const struct {
@@ -203,6 +269,7 @@ static void refusals(void **state)
 	        {"{\"ipconfig0\": \"ip=192.168.10.99/24,gw=192.168.10.1\"}", "has the address 192.168.10.99"},
 	        {"{\"description\": \"nante: app=other environment=prod machine=node2\"}",
 	         "belongs to another app"},
+	        {"{\"ipconfig0\": \"\", \"description\": \"my own\"}", "neither our mark nor a set address"},
 	};
 	struct plan_opts o = {"deploy", "ssh-ed25519 AAAA k"};
 
@@ -257,6 +324,24 @@ static void a_taken_address_is_refused(void **state)
 	done(&f);
 }
 
+/* The key of a first contact is kept beside whatever else the description says. */
+static void a_host_key_is_kept(void **state)
+{
+	struct arena *a = arena_new(NULL);
+	const char *mine = "Ask Anna.\n\nnante: app=shop environment=dev machine=-\nThe end.";
+	const char *with = plan_with_host_key(a, mine, "ssh-ed25519 AAAA"), *other;
+
+	(void)state;
+	assert_string_equal(plan_host_key(a, mine), "");
+	assert_string_equal(plan_host_key(a, with), "ssh-ed25519 AAAA");
+	assert_true(str_starts(str_c(with), mine));
+	other = plan_with_host_key(a, with, "ssh-rsa BBBB");
+	assert_string_equal(plan_host_key(a, other), "ssh-rsa BBBB");
+	assert_null(strstr(other, "AAAA"));
+	assert_string_equal(plan_host_key(a, plan_with_host_key(a, "", "ssh-rsa C")), "ssh-rsa C");
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,9 +350,12 @@ int main(void)
 	        cmocka_unit_test(wrong_instances),
 	        cmocka_unit_test(all_errors_at_once),
 	        cmocka_unit_test(plans),
+	        cmocka_unit_test(restarts),
+	        cmocka_unit_test(sockets),
 	        cmocka_unit_test(refusals),
 	        cmocka_unit_test(leaving_machines_are_seen),
 	        cmocka_unit_test(a_taken_address_is_refused),
+	        cmocka_unit_test(a_host_key_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

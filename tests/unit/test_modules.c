@@ -46,8 +46,15 @@ static void test_names(void **state)
 	assert_ptr_equal(module_find(STR("ansible.legacy.copy")), m);
 	assert_null(module_find(STR("ansible.posix.copy")));
 	assert_null(module_find(STR("xcopy")));
+	m = module_find(STR("x509_certificate"));
+	assert_non_null(m);
+	assert_ptr_equal(module_find(STR("openssl_certificate")), m);
+	assert_ptr_equal(module_find(STR("community.crypto.openssl_certificate")), m);
 	assert_null(module_find(STR(".copy")));
 	assert_null(module_find(STR("")));
+	/* What this build has is not said to be elsewhere. */
+	for (const struct module *const *p = module_table; *p; p++)
+		assert_false(module_elsewhere(str_c((*p)->name)));
 	assert_string_equal(module_suggest(STR("coppy")), "copy");
 	assert_string_equal(module_suggest(STR("ansible.builtin.fiel")), "file");
 	assert_null(module_suggest(STR("something_else_entirely")));
@@ -67,6 +74,8 @@ static void test_checks(void **state)
 	        {"ping", "{\"a\":1,\"b\":2}",
 	         "Unsupported parameters for (ping) module: a, b. Supported parameters include: data."},
 	        {"slurp", "{}", "missing required arguments: src"},
+	        {"slurp", "{\"src\":\"/x\",\"x\":1}",
+	         "Unsupported parameters for (slurp) module: x. Supported parameters include: src (path)."},
 	        {"slurp", "{\"path\":\"/x\"}", "{\"src\":\"/x\"}"},
 	        {"group", "{\"name\":\"x\",\"gid\":\"12\"}",
 	         "{\"name\":\"x\",\"gid\":12,\"state\":\"present\",\"system\":false,\"local\":false,\"non_"
@@ -80,8 +89,7 @@ static void test_checks(void **state)
 	         "value of state must be one of: absent, present, got: gone"},
 	        {"lineinfile", "{\"path\":\"/x\",\"insertafter\":\"a\",\"insertbefore\":\"b\"}",
 	         "parameters are mutually exclusive: insertbefore|insertafter"},
-	        {"systemd", "{\"name\":\"x\"}",
-	         "one of the following is required: state, enabled, masked, daemon_reload, daemon_reexec"},
+	        {"sysvinit", "{\"name\":\"x\"}", "one of the following is required: state, enabled"},
 	        {"systemd", "{\"state\":\"started\"}",
 	         "state is started but all of the following are missing: name"},
 	        {"setup", "{\"gather_subset\":\"!all, network\"}",
@@ -138,9 +146,12 @@ static void test_modes(void **state)
 	        {"ug+rwX", 0600, false, 0660},      {"ug+rwX", 0700, false, 0770},
 	        {"a+X", 0600, true, 0711},          {"u+s", 0755, false, 04755},
 	        {"g+s", 0755, true, 02755},         {"+t", 0777, true, 01777},
-	        {"o-rwx", 0777, false, 0770},       {"u=rwx,g=rx,o=", 02755, true, 02750},
+	        {"o-rwx", 0777, false, 0770},       {"u=rwx,g=rx,o=", 02755, true, 0750},
 	        {"+x", 0644, false, 0755},          {"+w", 0444, false, 0644},
-	        {"u-x+w", 0500, false, 0600},
+	        {"u-x+w", 0500, false, 0600},       {"", 0640, false, 0640}, /* given and empty: as it is */
+	        {"u=rw,g=u", 0750, false, 0670},    {"ug=s", 0755, false, 06005},
+	        {"u", 0640, false, 0640},           {"u=rw,", 0755, false, 0655},
+	        {" 0o755 ", 0, false, 0755},        {"77777", 0, false, 077777}, /* masked where it is set */
 	};
 	(void)state;
 	struct arena *a = arena_new(NULL);
@@ -153,10 +164,10 @@ static void test_modes(void **state)
 	}
 	assert_true(mode_parse(a, val_int(a, 0600), 0, false, 022, &got, &why));
 	assert_int_equal(got, 0600);
-	static const char *const bad[] = {"", "u", "rw", "u=q", "8", "0888", "77777", "u=rw,", "u+r g+r"};
+	static const char *const bad[] = {"rw", "u=q", "8", "0888", "u=rw, g=r", "ua+r", "u+r g+r"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		assert_false(mode_parse(a, val_strz(a, bad[i]), 0, false, 022, &got, &why));
-	assert_false(mode_parse(a, val_int(a, 010000), 0, false, 022, &got, &why));
+	assert_false(mode_parse(a, val_int(a, -1), 0, false, 022, &got, &why));
 	arena_free(a);
 }
 
@@ -203,12 +214,24 @@ static void test_expressions(void **state)
 {
 	static const char *const rows[][4] = {
 	        /* expression, text, template, result ("!" no match, "?" bad template) */
-	        {"a(b)c", "xabcx", "\\1", "b"},      {"(?P<n>\\d+)", "v42", "<\\g<n>>", "<42>"},
-	        {"(a)|(b)", "b", "[\\1\\2]", "[b]"}, {"^a$", "a\n", "x", "x"},
-	        {"^a\\Z", "a\n", "x", "!"},          {"x", "y", "", "!"},
-	        {"x", "x", "\\n\\t\\\\", "\n\t\\"},  {"x", "x", "\\2", "?"},
-	        {"x", "x", "\\g<no>", "?"},          {"x", "x", "\\g<no", "?"},
-	        {"(.)", "x", "\\10", "?"},           {"x", "x", "\\", "\\"},
+	        {"a(b)c", "xabcx", "\\1", "b"},
+	        {"(?P<n>\\d+)", "v42", "<\\g<n>>", "<42>"},
+	        {"(a)|(b)", "b", "[\\1\\2]", "[b]"},
+	        {"^a$", "a\n", "x", "x"},
+	        {"^a\\Z", "a\n", "x", "!"},
+	        {"x", "y", "", "!"},
+	        {"x", "x", "\\n\\t\\\\", "\n\t\\"},
+	        {"x", "x", "\\2", "?"},
+	        {"x", "x", "\\g<no>", "?"},
+	        {"x", "x", "\\g<no", "?"},
+	        {"(.)", "x", "\\10", "?"},
+	        {"x", "x", "\\", "?"},
+	        {"x", "x", "\\q", "?"},
+	        {"x", "x", "\\.\\101\\g<0>", "\\.Ax"},
+	        {"[]x]+", "a]x", "<\\g<0>>", "<]x>"},
+	        {"[[:alpha:]]", "h]", "\\g<0>", "h]"},
+	        {"(?u)a{,2}b", "aab", "\\g<0>", "aab"},
+	        {"a\\vb", "a\nb", "", "!"},
 	};
 	(void)state;
 	struct arena *a = arena_new(NULL);

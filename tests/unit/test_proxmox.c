@@ -142,7 +142,7 @@ static void on_progress(void *ctx, const struct plan_item *it, const char *step,
 
 /* A case's own app and network, so that many cases share one simulator. */
 struct app {
-	char name[16], vlan[8], instances[512];
+	char name[16], vlan[16], instances[512];
 };
 
 static struct app some(int machines, int n)
@@ -175,7 +175,7 @@ static void begin(struct run *r, struct sim *s, const struct app *app)
 	                     .token_id = "ci@pve!nante",
 	                     .token_secret = SECRET,
 	                     .ca_pem = s->ca,
-	                     .speed_percent = 30};
+	                     .speed_percent = 10};
 
 	*r = (struct run){.a = arena_new(NULL)};
 	r->loop = loop_new(&r->err);
@@ -332,6 +332,7 @@ static void test_destroy(void **state)
 	                  "\"192.168.12.52\"}}"};
 	struct app one = {"less", "12", "{\"node1\": {\"ip_address\": \"192.168.12.51\"}}"};
 	struct run r;
+	size_t gone;
 
 	begin(&r, s, &two);
 	must_apply(&r);
@@ -340,10 +341,77 @@ static void test_destroy(void **state)
 	observe(&r);
 	assert_int_equal(r.plan.n, 2);
 	assert_int_equal(r.plan.items[1].action, PLAN_LEAVE);
-	if (!pve_destroy(r.p, r.a, r.plan.items[1].have, &r.err))
-		fail_msg("%s", err_msg(&r.err));
+	if (!pve_destroy(r.p, r.a, &r.plan.items[1].have, 1, &gone, &r.errs))
+		fail_msg("%s", err_msg(&r.errs.v[0]));
+	assert_int_equal(gone, 1);
+	/* Once more, with what was known before: it has left, which is what was wanted. */
+	assert_true(pve_destroy(r.p, r.a, &r.plan.items[1].have, 1, &gone, &r.errs));
+	assert_int_equal(gone, 1);
 	end(&r);
 	check_world(s, &one);
+}
+
+/* All at once; one that cannot go does not keep the others. */
+static void test_destroy_all(void **state)
+{
+	struct app app = some(3, 40);
+	const struct guest *guests[3];
+	struct run r;
+	size_t gone;
+
+	(void)state;
+	begin(&r, &shared, &app);
+	must_apply(&r);
+	end(&r);
+	begin(&r, &shared, &app);
+	observe(&r);
+	for (size_t i = 0; i < 3; i++)
+		guests[i] = r.plan.items[i].have;
+	write_text(
+	        &shared, "faults.json",
+	        "[{\"match\": {\"method\": \"DELETE\"}, \"nth\": 2, \"action\": \"status\", \"code\": 500, "
+	        "\"reason\": \"can't remove VM 100 - protection mode enabled\"}]");
+	assert_false(pve_destroy(r.p, r.a, guests, 3, &gone, &r.errs));
+	write_text(&shared, "faults.json", "[]");
+	assert_int_equal(gone, 2);
+	assert_int_equal(r.errs.n, 1);
+	assert_non_null(strstr(r.errs.v[0].hint, "protection"));
+	end(&r);
+	begin(&r, &shared, &app);
+	observe(&r);
+	for (size_t i = gone = 0; i < 3; i++)
+		gone += r.plan.items[i].action == PLAN_CREATE;
+	assert_int_equal(gone, 2);
+	end(&r);
+}
+
+/* A task that fails again and again is given up, although each try is a task of its own. */
+static void test_busy_for_ever(void **state)
+{
+	struct pve_opts o = {.url = shared.url,
+	                     .token_id = "ci@pve!nante",
+	                     .token_secret = SECRET,
+	                     .ca_pem = shared.ca,
+	                     .speed_percent = 1};
+	struct app app = some(1, 41);
+	struct run r;
+
+	(void)state;
+	write_text(&shared, "faults.json",
+	           "[{\"match\": {\"path\": \"/clone\"}, \"count\": 0, \"action\": \"task_error\", \"text\": "
+	           "\"clone failed: cfs-lock 'storage-x' error: got lock request timeout\"}]");
+	begin(&r, &shared, &app);
+	r.p = pve_new(r.a, r.loop, &o, &r.err);
+	assert_false(apply(&r));
+	assert_non_null(strstr(err_msg(&r.machines[0].err), "got lock request timeout"));
+	assert_string_equal(r.machines[0].err.hint, "the storage is busy");
+	assert_false(r.machines[0].changed);
+	end(&r);
+	write_text(&shared, "faults.json", "[]");
+	begin(&r, &shared, &app);
+	must_apply(&r);
+	end(&r);
+	check_world(&shared, &app);
 }
 
 /* What the API does to some request, by faults.json's rules. */
@@ -417,6 +485,37 @@ static void test_killed(void **state)
 	check_world(&shared, &app);
 }
 
+static void cancel_now(void *ctx)
+{
+	loop_cancel(ctx);
+}
+
+/* A run dies when its clone is a task, but no guest yet. The next one waits for it and does not make another.
+ */
+static void test_killed_before_the_guest_shows(void **state)
+{
+	struct app app = some(1, 42);
+	struct run r;
+
+	(void)state;
+	write_text(&shared, "faults.json",
+	           "[{\"match\": {\"path\": \"/clone\"}, \"action\": \"task_slow\", \"seconds\": 3}]");
+	begin(&r, &shared, &app);
+	struct loop_timer t = {.fn = cancel_now, .ctx = r.loop};
+
+	observe(&r);
+	loop_timer_set(r.loop, &t, 1500);
+	assert_false(pve_apply(r.p, r.a, &r.w, &r.m, &r.plan, &r.o, &r.machines, &r.err));
+	assert_int_equal(r.err.cls, ERR_CANCELLED);
+	end(&r);
+	write_text(&shared, "faults.json", "[]");
+	begin(&r, &shared, &app);
+	must_apply(&r);
+	assert_int_equal(r.plan.items[0].action, PLAN_COMPLETE);
+	end(&r);
+	check_world(&shared, &app);
+}
+
 static void test_refused(void **state)
 {
 	struct sim *s = &shared;
@@ -452,13 +551,16 @@ static void test_refused(void **state)
 int main(int argc, char **argv)
 {
 	/* The refused ones first: they show that nothing was written. */
-	struct CMUnitTest tests[4 + LENGTH(faults) + LENGTH(steps)] = {
+	struct CMUnitTest tests[7 + LENGTH(faults) + LENGTH(steps)] = {
 	        cmocka_unit_test(test_refused),
 	        cmocka_unit_test(test_three_machines),
 	        cmocka_unit_test(test_change),
 	        cmocka_unit_test(test_destroy),
+	        cmocka_unit_test(test_destroy_all),
+	        cmocka_unit_test(test_busy_for_ever),
+	        cmocka_unit_test(test_killed_before_the_guest_shows),
 	};
-	size_t n = 4;
+	size_t n = 7;
 
 	for (size_t i = 0; i < LENGTH(faults); i++)
 		tests[n++] = (struct CMUnitTest){faults[i].name, test_fault, NULL, NULL,

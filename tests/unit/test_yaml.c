@@ -50,7 +50,7 @@ static void test_values(void **state)
 	         0},
 	        {"[~, null, Null, '', \"\"]", "[null,null,null,\"\",\"\"]", 0, 0},
 	        {"[2001-12-14, 1.2.3, 10.0.0.1, 08, 99999999999999999999]",
-	         "[\"2001-12-14\",\"1.2.3\",\"10.0.0.1\",\"08\",\"99999999999999999999\"]", 0, 0},
+	         "[\"2001-12-14\",\"1.2.3\",\"10.0.0.1\",\"08\",99999999999999999999]", 0, 0},
 	        {"a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  c: 3\n",
 	         "{\"a\":{\"b\":1,\"c\":2},\"d\":{\"b\":1,\"c\":3}}", 0, 0},
 	        {"<<: [{a: 1}, {a: 2, b: 3}]\nb: 4", "{\"a\":1,\"b\":4}", 0, 0},
@@ -58,6 +58,7 @@ static void test_values(void **state)
 	        {"!!str 5", "\"5\"", 0, 0},
 	        {"a: !!int '5'\nb: !!binary aGk=\n", "{\"a\":5,\"b\":\"hi\"}", 0, 0},
 	        {"a: 1\na: 2\n", "{\"a\":2}", 0, 0},
+	        {"a: &x 1\nb: &x [2]\nc: [*x, *x]\n", "{\"a\":1,\"b\":[2],\"c\":[[2],[2]]}", 0, 0},
 	        {"--- # only\nx\n", "\"x\"", 0, 0},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
@@ -76,6 +77,15 @@ static void test_errors(void **state)
 	        {"x: !foo 1\n", "could not determine a constructor", 1, 4},
 	        {"a: 1\n---\nb: 2\n", "YAML: expected a single document", 3, 1},
 	        {"\tx: 1\n", "YAML: while scanning for the next token", 1, 1},
+	        {"a: &a [1, *a]\n", "the alias 'a' lies within the value it stands for", 1, 11},
+	        {"a: &a {b: &b [c, *a]}\n", "the alias 'a' lies within the value it stands for", 1, 18},
+	        {"a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+	         "b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
+	         "c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\n"
+	         "d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\n"
+	         "e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]\n"
+	         "f: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e, *e]\n",
+	         "the aliases stand for more than 1000000 values", 6, 36},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		check(&rows[i]);

@@ -1,0 +1,63 @@
+/*
+ * postgresql_client - SQL through the host's psql: what the postgresql_* modules share. Statements go over
+ * its standard input and passwords through its environment: neither is seen among the host's processes.
+ */
+#ifndef MODULES_POSTGRESQL_CLIENT_H
+#define MODULES_POSTGRESQL_CLIENT_H
+#include "modules/module.h"
+
+#define PSQL_ARGS                                                                                     \
+	{"login_user", MT_STR, .dflt = "postgres", .aliases = "login", .doc = "Who connects."},       \
+	        {"login_password", MT_STR, MA_NO_LOG, .dflt = "", .doc = "Their password."},          \
+	        {"login_host", MT_STR, .dflt = "", .aliases = "host", .doc = "Where the server is."}, \
+	        {"login_unix_socket", MT_STR, .dflt = "", .aliases = "unix_socket",                   \
+	         .doc = "The directory of its socket."},                                              \
+	        {"login_port", MT_INT, .dflt = "5432", .aliases = "port", .doc = "Its port."},        \
+	        {"ssl_mode", MT_STR, .dflt = "prefer",                                                \
+	         .choices = "allow|disable|prefer|require|verify-ca|verify-full",                     \
+	         .doc = "Whether the connection is encrypted."},                                      \
+	        {"ca_cert", MT_STR, .aliases = "ssl_rootcert", .doc = "Who vouches for the server."}, \
+	        {"ssl_cert", MT_PATH, .doc = "The client's certificate."},                            \
+	        {"ssl_key", MT_PATH, .doc = "The client's key."},                                     \
+	        {"connect_params", MT_DICT, .doc = "More of libpq's connection parameters."},         \
+	        {"session_role", MT_STR, .doc = "The role to act as once connected."},                \
+	{                                                                                             \
+		"trust_input", MT_BOOL,                                                               \
+		        .dflt = "true",                                                               \
+		        .doc = "Accepted; values are always quoted, never part of a statement."       \
+	}
+
+struct psql {
+	struct mod_ctx *m;
+	const char *program;
+	const char *conninfo;
+	const char **env;
+	bool no_server;       /* the last script found none that would have us */
+	struct val *executed; /* the statements that changed something, or would */
+};
+
+/* Prepares for database DB, from the arguments of PSQL_ARGS. */
+bool psql_open(struct psql *p, struct mod_ctx *m, const char *db);
+/* Runs a script; *OUT is its output, unaligned. False and failed when the server refuses it or is not there.
+ */
+bool psql_script(struct psql *p, const char *sql, struct str *out);
+/* As psql_script(), but what the server or psql has to say against it goes to *WHY, and is no failure. */
+bool psql_try(struct psql *p, const char *sql, struct str *out, const char **why);
+/* The rows of a query, each a map. */
+bool psql_rows(struct psql *p, const char *query, const struct val **rows);
+/* A statement that changes something: says changed, and runs it unless in check mode. */
+bool psql_do(struct psql *p, const char *statement);
+/* The first row of a query, or NULL. */
+bool psql_row(struct psql *p, const char *query, const struct val **row);
+/* A statement for psql_commit(): says changed. */
+void psql_later(struct psql *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* All that psql_later() was given, in one transaction; in check mode it is taken back. */
+bool psql_commit(struct psql *p);
+/* "x" or "schema"."x" of a name with or without dot; parts that are quoted already stay so. */
+const char *psql_dotted(struct arena *a, const char *name);
+/* Texts in one, parted by commas. */
+const char *psql_joined(struct arena *a, const struct val *list);
+/* 'text' and "name", quoted. */
+const char *psql_text(struct arena *a, const char *text);
+const char *psql_name(struct arena *a, const char *name);
+#endif

@@ -1,0 +1,177 @@
+#include "modules/postgresql_client.h"
+
+struct publication {
+	struct mod_ctx *m;
+	struct psql p;
+	const struct val *row;
+	struct val *tables; /* as wanted: "schema"."table" */
+};
+
+static bool look(struct publication *s)
+{
+	struct arena *a = s->m->a;
+	const char *name = psql_text(a, mod_arg(s->m, "name"));
+	return psql_row(
+	        &s->p,
+	        arena_printf(
+	                a,
+	                "SELECT pg_get_userbyid(pubowner) AS owner, puballtables AS alltables, "
+	                "json_build_object('insert', pubinsert, 'update', pubupdate, 'delete', pubdelete, "
+	                "'truncate', pubtruncate) AS publish, ARRAY(SELECT '\"' || schemaname || '\".\"' "
+	                "|| tablename || '\"' FROM pg_publication_tables t WHERE t.pubname = p.pubname AND "
+	                "NOT puballtables ORDER BY 1) AS tables FROM pg_publication p WHERE pubname = %s",
+	                name),
+	        &s->row);
+}
+
+static bool holds(const struct val *list, const struct val *v)
+{
+	VAL_EACH (i, list)
+		if (val_equal(val_at(list, i), v))
+			return true;
+	return false;
+}
+
+static void take_tables(struct publication *s)
+{
+	struct arena *a = s->m->a;
+	const struct val *given = mod_list(s->m, "tables");
+	s->tables = val_list(a);
+	VAL_EACH (i, given) {
+		struct str t = str_trim(val_get_str(val_at(given, i)));
+		const char *z = arena_strndup(a, t.p, t.n), *full = psql_dotted(a, z);
+		val_push(s->tables,
+		         val_strz(a, strchr(z, '.') ? full : arena_printf(a, "\"public\".%s", full)));
+	}
+}
+
+static void create(struct publication *s, const char *name)
+{
+	struct mod_ctx *m = s->m;
+	const struct val *params = val_get(m->args, "parameters");
+	struct buf b = {0};
+	buf_printf(&b, "CREATE PUBLICATION %s FOR ", name);
+	if (!val_len(s->tables))
+		buf_adds(&b, "ALL TABLES");
+	VAL_EACH (i, s->tables)
+		buf_printf(&b, "%s%s", i ? ", " : "TABLE ", val_get_strz(val_at(s->tables, i)));
+	for (size_t i = 0; params && i < val_len(params); i++) {
+		struct str v = val_text(val_value_at(params, i), m->a);
+		buf_printf(&b, "%s%s = %s", i ? ", " : " WITH (",
+		           psql_name(m->a, val_get_strz(val_key_at(params, i))),
+		           psql_text(m->a, arena_strndup(m->a, v.p, v.n)));
+	}
+	if (params && val_len(params))
+		buf_addc(&b, ')');
+	psql_later(&s->p, "%s", b.p);
+	buf_free(&b);
+	if (mod_has(m, "owner"))
+		psql_later(&s->p, "ALTER PUBLICATION %s OWNER TO %s", name,
+		           psql_name(m->a, mod_arg(m, "owner")));
+}
+
+/* Whether "insert, update" says what is published now. */
+static bool same_publish(const struct val *now, struct str wanted)
+{
+	MAP_EACH (i, now) {
+		struct str rest = wanted;
+		bool on = false;
+		while (rest.p)
+			on = str_eq(str_trim(str_split(&rest, ',')), val_get_str(val_key_at(now, i))) || on;
+		if (on != val_truthy(val_value_at(now, i)))
+			return false;
+	}
+	return true;
+}
+
+static void compare(struct publication *s, const char *name)
+{
+	struct mod_ctx *m = s->m;
+	const struct val *now = val_get(s->row, "tables"), *params = val_get(m->args, "parameters");
+	bool all = val_map_bool(s->row, "alltables", false);
+	if (val_len(s->tables) && all) {
+		psql_later(&s->p, "ALTER PUBLICATION %s SET TABLE %s", name, psql_joined(m->a, s->tables));
+	} else if (val_len(s->tables)) {
+		VAL_EACH (i, s->tables)
+			if (!holds(now, val_at(s->tables, i)))
+				psql_later(&s->p, "ALTER PUBLICATION %s ADD TABLE %s", name,
+				           val_get_strz(val_at(s->tables, i)));
+		VAL_EACH (i, now)
+			if (!holds(s->tables, val_at(now, i)))
+				psql_later(&s->p, "ALTER PUBLICATION %s DROP TABLE %s", name,
+				           val_get_strz(val_at(now, i)));
+	}
+	for (size_t i = 0; params && i < val_len(params); i++) {
+		const char *key = val_get_strz(val_key_at(params, i));
+		struct str v = val_text(val_value_at(params, i), m->a);
+		if (strcmp(key, "publish") == 0 && same_publish(val_get(s->row, "publish"), v))
+			continue;
+		psql_later(&s->p, "ALTER PUBLICATION %s SET (%s = %s)", name, psql_name(m->a, key),
+		           psql_text(m->a, arena_strndup(m->a, v.p, v.n)));
+	}
+	if (mod_has(m, "owner") && !mod_is(m, "owner", val_map_strz(s->row, "owner", "")))
+		psql_later(&s->p, "ALTER PUBLICATION %s OWNER TO %s", name,
+		           psql_name(m->a, mod_arg(m, "owner")));
+}
+
+static void say(struct publication *s)
+{
+	struct mod_ctx *m = s->m;
+	struct val *params = val_map(m->a);
+	mod_setb(m, "exists", s->row != NULL);
+	mod_set(m, "queries", s->p.executed);
+	if (!s->row)
+		return;
+	val_set(params, "publish", val_get(s->row, "publish"));
+	mod_set(m, "parameters", params);
+	mod_set(m, "owner", val_get(s->row, "owner"));
+	mod_set(m, "alltables", val_get(s->row, "alltables"));
+	mod_set(m, "tables", val_get(s->row, "tables"));
+}
+
+static bool run(struct mod_ctx *m)
+{
+	static const char *const unused[] = {"tables", "parameters", "owner"};
+	struct publication s = {.m = m};
+	const char *name = psql_name(m->a, mod_arg(m, "name"));
+	bool absent = mod_is(m, "state", "absent");
+	for (size_t i = 0; absent && i < 3; i++)
+		if (mod_has(m, unused[i]))
+			mod_warn(m, "parameter \"%s\" is ignored when \"state=absent\"", unused[i]);
+	if (!absent && mod_bool(m, "cascade"))
+		mod_warn(m, "parameter \"cascade\" is ignored when \"state=present\"");
+	if (!psql_open(&s.p, m, mod_arg(m, "login_db")) || !look(&s))
+		return false;
+	take_tables(&s);
+	if (absent && s.row)
+		psql_later(&s.p, "DROP PUBLICATION %s%s", name, mod_bool(m, "cascade") ? " CASCADE" : "");
+	else if (!absent && s.row)
+		compare(&s, name);
+	else if (!absent)
+		create(&s, name);
+	if (!psql_commit(&s.p) || (mod_is_changed(m) && !m->check && !look(&s)))
+		return false;
+	say(&s);
+	return true;
+}
+
+static const struct mod_arg args[] = {
+        {"name", MT_STR, MA_REQUIRED, .doc = "The publication."},
+        {"state", MT_STR, .dflt = "present", .choices = "absent|present", .doc = "Whether it is there."},
+        {"tables", MT_LIST, .doc = "What it publishes; without, all tables when it is made."},
+        {"parameters", MT_DICT, .doc = "Its parameters: publish."},
+        {"owner", MT_STR, .doc = "The role that owns it."},
+        {"cascade", MT_BOOL, .dflt = "false", .doc = "Remove what depends on it, too."},
+        {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database it is in."},
+        PSQL_ARGS,
+        {NULL},
+};
+
+const struct module module_row_postgresql_publication = {
+        .name = "postgresql_publication",
+        .from = "community.postgresql",
+        .doc = "Keeps a publication of a PostgreSQL database.",
+        .args = args,
+        .flags = MOD_CHECK,
+        .run = run,
+};

@@ -1,0 +1,332 @@
+#include <ctype.h>
+#include <strings.h>
+#include "base/json.h"
+#include "modules/postgresql_client.h"
+
+struct query {
+	struct mod_ctx *m;
+	struct psql p;
+	struct val *statements, *messages, *results;
+	int64_t rowcount;
+};
+
+/* ---- arguments into the text */
+
+static const char *literal(struct mod_ctx *m, const struct val *v)
+{
+	struct buf b = {0};
+	const char *z;
+	switch (val_kind(v)) {
+	case VAL_NULL: return "NULL";
+	case VAL_BOOL: return val_get_bool(v) ? "true" : "false";
+	case VAL_INT:
+	case VAL_FLOAT: return val_text(v, m->a).p;
+	case VAL_LIST:
+		buf_adds(&b, "ARRAY[");
+		VAL_EACH (i, v)
+			buf_printf(&b, "%s%s", i ? ", " : "", literal(m, val_at(v, i)));
+		buf_addc(&b, ']');
+		z = buf_take(&b, m->a).p;
+		buf_free(&b);
+		return z;
+	default: return psql_text(m->a, arena_strndup(m->a, val_text(v, m->a).p, val_text(v, m->a).n));
+	}
+}
+
+/* %s is the next of positional_args, %(name)s one of named_args, %% a percent sign. */
+static bool fill(struct query *q, struct str sql, struct str *ret)
+{
+	struct mod_ctx *m = q->m;
+	const struct val *list = mod_list(m, "positional_args"), *map = val_get(m->args, "named_args");
+	struct buf b = {0};
+	size_t next = 0;
+	if (!val_len(list) && !map) {
+		*ret = sql;
+		return true;
+	}
+	for (size_t i = 0; i < sql.n; i++) {
+		const struct val *v = NULL;
+		const char *close = NULL;
+		if (sql.p[i] != '%' || i + 1 == sql.n) {
+			buf_addc(&b, sql.p[i]);
+			continue;
+		}
+		i++;
+		if (sql.p[i] == '%') {
+			buf_addc(&b, '%');
+			continue;
+		}
+		if (sql.p[i] == 's')
+			v = val_at(list, next++);
+		else if (sql.p[i] == '(' && map && (close = memchr(sql.p + i, ')', sql.n - i)) != NULL)
+			v = val_gets(map, str_n(sql.p + i + 1, (size_t)(close - sql.p) - i - 1));
+		if (!v) {
+			buf_free(&b);
+			return mod_fail(m,
+			                "Cannot execute SQL '%.*s': no argument for its placeholder at %zu",
+			                STR_FMT(sql), i);
+		}
+		if (close)
+			i = (size_t)(close - sql.p) + (close + 1 < sql.p + sql.n && close[1] == 's');
+		buf_adds(&b, literal(m, v));
+	}
+	*ret = buf_take(&b, m->a);
+	buf_free(&b);
+	return true;
+}
+
+/* ---- one statement */
+
+static struct str first_word(struct str sql)
+{
+	size_t i = 0, n;
+	while (i < sql.n && (isspace((unsigned char)sql.p[i]) || sql.p[i] == '('))
+		i++;
+	for (n = i; n < sql.n && isalpha((unsigned char)sql.p[n]); n++)
+		;
+	return str_n(sql.p + i, n - i);
+}
+
+static bool is_word(struct str w, const char *z)
+{
+	return w.n == strlen(z) && strncasecmp(w.p, z, w.n) == 0;
+}
+
+/* How many rows a command's tag ("UPDATE 3", "INSERT 0 1") tells of; -1 when it tells of none. */
+static int64_t tag_rows(struct str tag)
+{
+	int64_t n = -1;
+	size_t at = tag.n;
+	while (at && tag.p[at - 1] != ' ')
+		at--;
+	str_int(str_n(tag.p + at, tag.n - at), &n);
+	return n;
+}
+
+static bool has_word(struct str sql, const char *z)
+{
+	size_t n = strlen(z);
+	for (size_t i = 0; i + n <= sql.n; i++)
+		if (strncasecmp(sql.p + i, z, n) == 0 && (i == 0 || !isalnum((unsigned char)sql.p[i - 1])) &&
+		    (i + n == sql.n || !isalnum((unsigned char)sql.p[i + n])))
+			return true;
+	return false;
+}
+
+/* In check mode a transaction is opened and never ended: the server takes back what was done. */
+static const char *opening(const struct query *q)
+{
+	return q->m->check ? "BEGIN;\n" : "";
+}
+
+static void add_result(struct query *q, struct val *rows, struct val *message, int64_t n)
+{
+	val_push(q->results, rows);
+	val_push(q->messages, message);
+	q->rowcount += n > 0 ? n : 0;
+}
+
+/* One that gives rows: they come as JSON. */
+static bool take_rows(struct query *q, struct str sql, const char *command)
+{
+	static const char *const frames[][2] = {
+	        {"SELECT coalesce(json_agg(row_to_json(q)), '[]') FROM (", ") q;"},
+	        {"WITH q AS (", ") SELECT coalesce(json_agg(row_to_json(q)), '[]') FROM q;"}};
+	struct mod_ctx *m = q->m;
+	const char *const *frame = frames[command != NULL];
+	struct str out;
+	struct val *rows = NULL;
+	struct err e = {0};
+	if (!psql_script(&q->p,
+	                 arena_printf(m->a, "%s%s%.*s%s", opening(q), frame[0], STR_FMT(sql), frame[1]),
+	                 &out))
+		return false;
+	if (!json_parse(m->a, str_trim(out), 0, &rows, &e))
+		return mod_fail_err(m, &e);
+	if (command && val_len(rows))
+		mod_changed(m);
+	add_result(q, rows, val_strf(m->a, "%s %zu", command ? command : "SELECT", val_len(rows)),
+	           (int64_t)val_len(rows));
+	return true;
+}
+
+static bool show(struct query *q, struct str sql)
+{
+	struct mod_ctx *m = q->m;
+	struct str out, name = sql;
+	struct val *row = val_map(m->a), *rows = val_list(m->a);
+	if (!psql_script(&q->p, arena_printf(m->a, "%.*s;", STR_FMT(sql)), &out))
+		return false;
+	(void)str_split(&name, ' ');
+	val_sets(row, str_trim(name), val_str(m->a, str_trim(out)));
+	val_push(rows, row);
+	add_result(q, rows, val_strz(m->a, "SHOW"), 1);
+	return true;
+}
+
+/* Any other: run for its tag. */
+static bool execute(struct query *q, struct str sql)
+{
+	struct mod_ctx *m = q->m;
+	struct str out, tag = {0};
+	if (m->check && mod_bool(m, "autocommit"))
+		return mod_fail(m, "Using autocommit is mutually exclusive with check_mode");
+	if (!psql_script(&q->p, arena_printf(m->a, "%s\\set QUIET off\n%.*s;", opening(q), STR_FMT(sql)),
+	                 &out))
+		return false;
+	while (out.p && out.n) {
+		struct str line = str_trim(str_split(&out, '\n'));
+		if (line.n)
+			tag = line;
+	}
+	int64_t n = tag_rows(tag);
+	if (n != 0)
+		mod_changed(m);
+	add_result(q, val_list(m->a), val_str(m->a, tag), n);
+	return true;
+}
+
+static bool dispatch(struct query *q, struct str sql)
+{
+	static const char *const asking[] = {"SELECT", "VALUES", "TABLE"};
+	static const char *const changing[][2] = {
+	        {"INSERT", "INSERT 0"}, {"UPDATE", "UPDATE"}, {"DELETE", "DELETE"}};
+	struct str word = first_word(sql);
+	bool with = is_word(word, "WITH");
+	for (size_t i = 0; i < 3; i++) {
+		if (is_word(word, asking[i]))
+			return take_rows(q, sql, NULL);
+		if (is_word(word, changing[i][0]) && has_word(sql, "RETURNING"))
+			return take_rows(q, sql, changing[i][1]);
+		with = with && !has_word(sql, changing[i][0]);
+	}
+	return with ? take_rows(q, sql, NULL) : is_word(word, "SHOW") ? show(q, sql) : execute(q, sql);
+}
+
+static bool run_one(struct query *q, struct str sql)
+{
+	struct str text;
+	if (!fill(q, sql, &text))
+		return false;
+	text = str_trim(text);
+	while (text.n && (text.p[text.n - 1] == ';' || isspace((unsigned char)text.p[text.n - 1])))
+		text.n--;
+	val_push(q->statements, val_str(q->m->a, text));
+	return dispatch(q, text);
+}
+
+static bool run(struct mod_ctx *m)
+{
+	struct query q = {
+	        .m = m, .statements = val_list(m->a), .messages = val_list(m->a), .results = val_list(m->a)};
+	const struct val *given = val_get(m->args, "query");
+	bool list = val_is_list(given);
+	if (!psql_open(&q.p, m, mod_has(m, "login_db") ? mod_arg(m, "login_db") : mod_arg(m, "login_user")))
+		return false;
+	for (size_t i = 0; i < (list ? val_len(given) : 1); i++)
+		if (!run_one(&q, val_text(list ? val_at(given, i) : given, m->a)))
+			return false;
+	size_t n = val_len(q.statements);
+	mod_set(m, "query", n ? val_at(q.statements, n - 1) : val_strz(m->a, ""));
+	mod_set(m, "query_list", q.statements);
+	mod_set(m, "statusmessage", n ? val_at(q.messages, n - 1) : val_strz(m->a, ""));
+	mod_set(m, "query_result", n ? val_at(q.results, n - 1) : val_list(m->a));
+	mod_set(m, "query_all_results", q.results);
+	mod_seti(m, "rowcount", q.rowcount);
+	return true;
+}
+
+/* ---- a file of statements */
+
+static bool is_single(struct str text)
+{
+	while (text.n && (text.p[text.n - 1] == ';' || isspace((unsigned char)text.p[text.n - 1])))
+		text.n--;
+	return str_find(text, STR(";"), 0) < 0;
+}
+
+/* One transaction, as the server takes several statements at once. Of what they print, the last tag is kept.
+ */
+static bool run_all(struct query *q, struct str text)
+{
+	struct mod_ctx *m = q->m;
+	struct str out, tag = {0};
+	if (!psql_script(&q->p,
+	                 arena_printf(m->a, "BEGIN;\n\\set QUIET off\n%.*s\n;\n\\set QUIET on\nCOMMIT;",
+	                              STR_FMT(text)),
+	                 &out))
+		return false;
+	while (out.p && out.n) {
+		struct str line = str_trim(str_split(&out, '\n'));
+		if (line.n && isupper((unsigned char)line.p[0]))
+			tag = line;
+	}
+	add_result(q, val_map(m->a), val_str(m->a, tag), tag_rows(tag));
+	return true;
+}
+
+static bool run_script(struct mod_ctx *m)
+{
+	struct query q = {
+	        .m = m, .statements = val_list(m->a), .messages = val_list(m->a), .results = val_list(m->a)};
+	struct str raw, text;
+	const char *path = mod_arg(m, "path");
+	if (!path || !fs_exists(path))
+		return mod_fail(m, "Cannot read file '%s' : No such file or directory", path ? path : "");
+	if (!psql_open(&q.p, m, mod_has(m, "login_db") ? mod_arg(m, "login_db") : mod_arg(m, "login_user")) ||
+	    !mod_read(m, path, &raw) || !fill(&q, raw, &text))
+		return false;
+	text = str_trim(text);
+	bool single = is_single(text);
+	while (single && text.n && (text.p[text.n - 1] == ';' || isspace((unsigned char)text.p[text.n - 1])))
+		text.n--;
+	if (!(single ? dispatch(&q, text) : run_all(&q, text)))
+		return false;
+	mod_changed(m);
+	mod_setstr(m, "query", text);
+	mod_set(m, "statusmessage", val_at(q.messages, 0));
+	mod_set(m, "query_result", val_at(q.results, 0));
+	mod_seti(m, "rowcount", q.rowcount);
+	return true;
+}
+
+static const struct mod_arg args[] = {
+        {"query", MT_RAW, MA_REQUIRED, .doc = "The statement, or a list of them."},
+        {"positional_args", MT_LIST, .elem = MT_RAW, .doc = "What stands for each %s in it."},
+        {"named_args", MT_DICT, .doc = "What stands for each %(name)s in it."},
+        {"login_db", MT_STR, .aliases = "db", .doc = "The database to connect to."},
+        {"autocommit", MT_BOOL, .dflt = "false", .doc = "Outside of a transaction, as VACUUM needs it."},
+        {"search_path", MT_LIST, .doc = "Schemas to look in."},
+        PSQL_ARGS,
+        {NULL},
+};
+
+const struct module module_row_postgresql_query = {
+        .name = "postgresql_query",
+        .from = "community.postgresql",
+        .doc = "Runs SQL in a PostgreSQL database.",
+        .args = args,
+        .flags = MOD_CHECK,
+        .mutually_exclusive = "positional_args|named_args",
+        .run = run,
+};
+
+static const struct mod_arg script_args[] = {
+        {"path", MT_PATH, .doc = "The file."},
+        {"positional_args", MT_LIST, .elem = MT_RAW, .doc = "What stands for each %s in it."},
+        {"named_args", MT_DICT, .doc = "What stands for each %(name)s in it."},
+        {"login_db", MT_STR, .aliases = "db", .doc = "The database to connect to."},
+        {"search_path", MT_LIST, .doc = "Schemas to look in."},
+        {"encoding", MT_STR, .choices = "UTF8|UTF-8|utf8|utf-8", .doc = "The file's: UTF-8."},
+        PSQL_ARGS,
+        {NULL},
+};
+
+const struct module module_row_postgresql_script = {
+        .name = "postgresql_script",
+        .from = "community.postgresql",
+        .doc = "Runs a file of SQL in a PostgreSQL database; rows are returned of a single statement.",
+        .args = script_args,
+        .mutually_exclusive = "positional_args|named_args",
+        .run = run_script,
+};
