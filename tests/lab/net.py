@@ -72,8 +72,15 @@ class Net:
         run(['ip', '-n', self.router, 'link', 'del', link], check=False)
         self._batch(self.router, [
             f'link add {link} type veth peer name eth0 address {mac} netns {netns}',
-            f'link set {link} master {bridge} {"up" if up else "down"}',
-            f'neigh flush dev {bridge}'])
+            f'link set {link} master {bridge} {"up" if up else "down"}'])
+        # What was heard of its address before. An entry that goes by itself meanwhile fails the flush.
+        for left in range(4, -1, -1):
+            try:
+                run(['ip', '-n', self.router, 'neigh', 'flush', 'dev', bridge])
+                break
+            except LabError:
+                if not left:
+                    raise
 
     def unplug(self, host):
         run(['ip', '-n', self.router, 'link', 'del', self.link_name(host)], check=False)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The simulated Proxmox VE as a server: transport, forms, validation, rights, discovery, faults. Needs no root."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -393,6 +394,24 @@ class Faults(PveTest):
         with self.sim.faults({"match": {"path": "version"}, "nth": 2, "count": 2, "action": "status", "code": 503,
                               "reason": "busy"}):
             self.assertEqual([self.api.get("/version").status for _ in range(4)], [200, 503, 503, 200])
+
+    def test_hold(self):
+        """Before the work, and between the work and its answer; only requests of the methods named are counted."""
+        held = os.path.join(self.sim.state, "held")
+        for number, after in ((320, False), (321, True)):
+            rule = {"match": {"method": "PUT|POST", "path": "qemu"}, "action": "hold", "after_work": after}
+            with self.sim.faults(rule), concurrent.futures.ThreadPoolExecutor() as pool:
+                self.assertEqual(self.api.get(Q1).status, 200)
+                cloning = pool.submit(self.api.post, TEMPLATE + "/clone", newid=number)
+                end = time.monotonic() + 10
+                while not os.path.exists(held) and time.monotonic() < end:
+                    time.sleep(0.01)
+                self.assertFalse(cloning.done())
+                os.unlink(os.path.join(self.sim.state, "faults.json"))
+                with self.assertRaises(ConnectionError):
+                    cloning.result(10)
+                self.sim.write("faults.json", [])
+            self.assertEqual(self.api.get(Q1 + "/%d/status/current" % number).status, 200 if after else 500)
 
     def test_delay_and_tasks(self):
         with self.sim.faults({"match": {"path": "version"}, "action": "delay", "seconds": 0.3}):

@@ -286,7 +286,7 @@ def apply_running(world, guest):
     features = guest.conf.get("hotplug", "network,disk,usb").replace("1", "network,disk,usb").split(",")
     errors = {}
     for option in list(guest.pending):
-        if _hot(guest, option, features):
+        if _hot(guest, option, features) or guest.pending[option] == guest.conf.get(option):
             _settle(world, guest, option)
         elif option == "memory" and "memory" in features and guest.conf.get("numa", "0") != "1":
             errors[option] = "hotplug problem - NUMA needs to be enabled for memory hotplug"

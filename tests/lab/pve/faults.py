@@ -2,12 +2,15 @@
 
     {"match": {"method": "POST", "path": "REGEX", "server": "pve"}, "nth": 2, "count": 3, "action": "…", …}
 
-`path` is searched in the path without /api2/json; `nth` (default 1) is the first matching request that is hit,
-`count` (default 1; 0 = all) how many are. When the file changes, the counting starts anew. Actions:
+`method` may name several ("POST|PUT|DELETE"); `path` is searched in the path without /api2/json; `nth` (default 1) is
+the first matching request that is hit, `count` (default 1; 0 = all) how many are. When the file changes, the counting
+starts anew. Actions:
 
     reset                         the connection is reset before anything happens
     drop_after_work               the work is done, then the connection is reset without an answer
     delay        seconds          the answer comes later
+    hold         [after_work]     nothing happens (or: no answer comes) until the rules change; then the connection is
+                                  reset. Meanwhile there is the file STATE/held: the moment to kill somebody
     status       code, reason, [after_work], [headers], [body]     an error instead of (or after) the work
     proxy_timeout [seconds]       596 after that many seconds (default 0) while the work goes on
     lock         [seconds]        the guest's file lock is held by somebody else for a while (default 30)
@@ -16,6 +19,8 @@
     task_error   text, [when]     the task started by this request fails at its "start" (default) or "end"
     task_slow    seconds          the task started by this request takes longer
     task_warning text             the task ends with WARNINGS: 1
+
+Whatever the action, with `task_seconds` the task started by this request takes that much longer.
 
 Doppler's simulator reads the same file and takes the rules whose match has "server": "doppler" (reset, delay,
 status with `headers` and `body`).
@@ -42,8 +47,7 @@ class TaskFault:
 
     def before(self, task):
         self._fails("start")
-        if self.rule["action"] == "task_slow":
-            task.sleep(self.rule["seconds"])
+        task.sleep(self.rule["seconds"] if self.rule["action"] == "task_slow" else self.rule.get("task_seconds", 0))
 
     def after(self, task):
         self._fails("end")
@@ -54,12 +58,13 @@ class TaskFault:
 class Fault:
     """One rule that hits one request."""
 
-    def __init__(self, rule):
+    def __init__(self, rule, stamp=None):
         self.rule = rule
         self.action = rule["action"]
+        self.stamp = stamp
 
     def for_task(self):
-        return TaskFault(self.rule) if self.action.startswith("task_") else None
+        return TaskFault(self.rule) if self.action.startswith("task_") or "task_seconds" in self.rule else None
 
     def error(self):
         return ApiError(self.rule["code"], self.rule["reason"])
@@ -88,18 +93,29 @@ class Fault:
 class Faults:
     def __init__(self, state_dir, server):
         self._path = os.path.join(state_dir, "faults.json")
+        self._held = os.path.join(state_dir, "held")
         self._server = server
         self._stamp = None
         self._rules = []
         self._seen = []
         self._mutex = threading.Lock()
 
-    def _reload(self):
+    def _now(self):
         try:
             stat = os.stat(self._path)
-            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            return stat.st_mtime_ns, stat.st_size, stat.st_ino
         except FileNotFoundError:
-            stamp = None
+            return None
+
+    def hold(self, fault):
+        """Returns when the rules are no longer those that FAULT is of."""
+        open(self._held, "w", encoding="ascii").close()
+        while self._now() == fault.stamp:
+            time.sleep(0.02)
+        os.unlink(self._held)
+
+    def _reload(self):
+        stamp = self._now()
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -118,10 +134,10 @@ class Faults:
                 match = rule.get("match", {})
                 if match.get("server", "pve") != self._server:
                     continue
-                if match.get("method", method) != method or not re.search(match.get("path", ""), path):
+                if method not in match.get("method", method).split("|") or not re.search(match.get("path", ""), path):
                     continue
                 self._seen[index] += 1
                 past = self._seen[index] - rule.get("nth", 1)
                 if past >= 0 and (not rule.get("count", 1) or past < rule.get("count", 1)) and not hit:
-                    hit = Fault(rule)
+                    hit = Fault(rule, self._stamp)
             return hit

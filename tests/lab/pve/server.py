@@ -63,10 +63,15 @@ class Api:
             trace["fault"] = fault.action
         answer = None
         try:
+            if fault and fault.action == "hold" and not fault.rule.get("after_work"):
+                self.faults.hold(fault)
+                raise Dropped()
             if fault and fault.action == "reset":
                 raise Dropped()
             answer = self._checked(request, path, fault, trace)
-            if fault and fault.action == "drop_after_work":
+            if fault and fault.action == "hold":
+                self.faults.hold(fault)
+            if fault and fault.action in ("drop_after_work", "hold"):
                 raise Dropped()
             return answer
         finally:
@@ -144,18 +149,19 @@ class Api:
             raise bad_params(errors)
         call = Call(self.world, who, route, clean, set(params), fault)
         limit = float(self.world.cfg["proxy_timeout"])
-        if fault and fault.action == "proxy_timeout":
+        gives_up = fault is not None and fault.action == "proxy_timeout"
+        if gives_up:
             limit = fault.seconds()
         elif route.method == "GET" and "/agent/" not in route.path:
             limit = None
-        data = _within(limit, lambda: route.handler(call))
+        data = _within(limit, lambda: route.handler(call), gives_up)
         if fault and fault.action == "status":
             raise fault.error()
         return data, call.total
 
 
-def _within(limit, work):
-    """work(), or 596 after `limit` seconds while it goes on."""
+def _within(limit, work, gives_up):
+    """work(), or 596 after `limit` seconds while it goes on; GIVES_UP: also when it is done."""
     if limit is None:
         return work()
     box = {}
@@ -165,10 +171,13 @@ def _within(limit, work):
             box["data"] = work()
         except BaseException as err:  # handed to the waiting thread
             box["error"] = err
+    begun = time.monotonic()
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(limit)
-    if thread.is_alive() or limit <= 0:
+    if gives_up:
+        time.sleep(max(0, begun + limit - time.monotonic()))
+    if gives_up or thread.is_alive():
         raise ApiError(596, "Connection timed out")
     if "error" in box:
         raise box["error"]
