@@ -10,6 +10,8 @@ import time
 import unittest
 from pathlib import Path
 
+import unittests
+
 ROOT = Path(__file__).resolve().parents[2]
 LAB = str(ROOT / "tests/lab/lab")
 LIMIT = 900  # seconds a run may take on a busy machine
@@ -37,10 +39,61 @@ def writes():
     return [r for r in requests() if r.get("method") in ("POST", "PUT", "DELETE")]
 
 
-def secret(name):
-    """What the lab's Doppler holds."""
-    state = Path("/run/nante-lab", os.environ["NANTE_LAB"], "doppler.json")
-    return json.loads(state.read_text())["secrets"][name]["value"]
+def lab_state(name):
+    """A file of the lab's state."""
+    return Path("/run/nante-lab", os.environ["NANTE_LAB"], name)
+
+
+def secret(name, value=None):
+    """What the lab's Doppler holds; with VALUE, what it holds from now on."""
+    path = lab_state("doppler.json")
+    store = json.loads(path.read_text())
+    if value is not None:
+        store["secrets"][name]["value"] = value
+        replace(path, json.dumps(store))
+    return store["secrets"][name]["value"]
+
+
+def replace(path, text):
+    new = path.with_name(path.name + ".new")
+    new.write_text(text)
+    new.replace(path)
+
+
+def faults(*rules):
+    """These rules, and no others, are in force from now on (tests/lab/pve/faults.py)."""
+    replace(lab_state("faults.json"), json.dumps(rules))
+
+
+def api(path):
+    """The data of Proxmox VE's answer to GET PATH."""
+    text = lab("exec", "--", "sh", "-c", "eval \"$($0 env)\"; curl -sS --cacert $NANTE_LAB_CA_FILE"
+               " -H \"Authorization: PVEAPIToken=$PROXMOX_API_TOKEN_ID=$PROXMOX_API_TOKEN_SECRET\""
+               f" $PROXMOX_API_URL/{path}", LAB)
+    return json.loads(text)["data"]
+
+
+def guests(kind="qemu"):
+    """name -> what the API says of every VM (kind "lxc": container) that is there. The nodes know a name at once, the
+    cluster's resources only some seconds later."""
+    return {g.get("name", str(g["vmid"])): {**g, "node": node["node"]}
+            for node in api("nodes") for g in api(f"nodes/{node['node']}/{kind}") if not g.get("template")}
+
+
+def fresh():
+    """A lab in which nothing was made yet."""
+    subprocess.run([LAB, "down"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    subprocess.run([LAB, "up"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main(folder, words):
+    """The tests of FOLDER in a lab that is there for them."""
+    subprocess.run(["sh", "-ec", ". tests/lib.sh; . tests/lab/need.sh; need_lab"], cwd=ROOT, check=True)
+    fresh()
+    try:
+        return unittests.run(folder, words)
+    finally:
+        subprocess.run([LAB, "down"], check=False)
 
 
 class Run:
@@ -49,6 +102,8 @@ class Run:
     def __init__(self, directory, code, seconds):
         self.directory, self.code, self.seconds = Path(directory), code, seconds
         self.log = self.read("log")
+        # Without what only the runner reads.
+        self.said = re.sub(r"^::add-mask::.*\n", "", self.log, flags=re.M)
         self.summary = self.read("summary")
         entries = re.findall(r"^(\w+)<<(\S+)\n(.*?)\n\2$", self.read("output"), re.M | re.S)
         self.outputs = {name: value for name, _, value in entries}
@@ -90,7 +145,8 @@ class Case(unittest.TestCase):
 
     def good(self, done, changed=None):
         if done.code != 0:
-            self.fail(f"exit code {done.code}\n{done.log[-6000:]}")
+            shown = "\n".join(line for line in done.log.splitlines() if not line.startswith("::add-mask::"))
+            self.fail(f"exit code {done.code}\n{shown[-6000:]}")
         if changed is not None:
             self.assertEqual(done.outputs["changed"], changed, done.summary)
         return done

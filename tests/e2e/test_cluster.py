@@ -4,41 +4,20 @@ import json
 import time
 import unittest
 
+from cluster import LIST, WORKING, Cluster
 from e2e import Case, lab, note, run, secret, ssh, writes
 
-NODES = [f"patroni-prod-node{i}" for i in (1, 2, 3)]
-ADDRESSES = [f"192.168.10.{i}" for i in (51, 52, 53)]
-INPUTS = {
-    "app_name": "patroni", "environment": "prod", "resource_type": "vm", "vlan_tag": "10", "cpu_cores": "2",
-    "ram_mb": "4096", "disk_gb": "40G", "ansible_roles": "etcd,patroni",
-    "instances": json.dumps({f"node{i + 1}": {"ip_address": a} for i, a in enumerate(ADDRESSES)}, indent=2) + "\n",
-}
-LIST = "sudo -u postgres patronictl -c /etc/patroni/patroni.yml list"
+CLUSTER = Cluster()
+NODES, ADDRESSES, INPUTS = CLUSTER.names, CLUSTER.addresses, CLUSTER.inputs()
 ENDPOINTS = ",".join(a + ":2379" for a in ADDRESSES)
-# Patroni 3 says "running" of a replica, Patroni 4 "streaming".
-WORKING = ("running", "streaming")
-PSQL = "PGPASSWORD='{password}' psql -h {host} -U admin -d postgres -At -c \"{sql}\""
-
-
-def members():
-    return json.loads(ssh(NODES[0], LIST + " -f json"))
-
-
-def leader():
-    return next(m["Member"] for m in members() if m["Role"] == "Leader")
+members, leader, processes = CLUSTER.members, CLUSTER.leader, CLUSTER.processes
 
 
 def psql(host, sql):
-    return ssh(NODES[0], PSQL.format(password=secret("PATRONI_ADMIN_PASSWORD"), host=host, sql=sql))
+    return CLUSTER.psql(sql, host)
 
 
-def processes(name):
-    """What must not have been restarted: unit pids, the postmaster's, and when each began."""
-    return ssh(name, "for p in $(systemctl show -P MainPID patroni etcd) $(head -1 /var/lib/postgresql/15/main/postmaster.pid);"
-                     " do echo $p $(cut -d' ' -f22 /proc/$p/stat); done")
-
-
-class Cluster(Case):
+class Guide(Case):
     @classmethod
     def setUpClass(cls):
         cls.first = run(INPUTS)
@@ -77,6 +56,16 @@ class Cluster(Case):
                 ssh(name, "test -s /var/log/postgresql/postgresql-15-main.log && test -s /var/lib/postgresql/15/main/PG_VERSION")
                 self.assertEqual(psql(address, "SELECT 1"), "1")
 
+    def test_3_strangers_change_nothing(self):
+        self.good(self.first)
+        for method, path in (("PATCH", "config"), ("PUT", "config"), ("POST", "restart"), ("POST", "failover")):
+            asked = f"curl -s -o /dev/null -w '%{{http_code}}' -X {method} -d '{{}}' http://{ADDRESSES[0]}:8008/{path}"
+            self.assertEqual(ssh(NODES[1], asked), "401", path)
+        found = ssh(NODES[0], "runuser -u nobody -- psql -h /run/postgresql -U postgres -Atc 'SELECT 1' 2>&1", check=False)
+        self.assertIn("Peer authentication failed", found)
+        methods = ssh(NODES[0], "sudo -u postgres psql -Atc 'SELECT DISTINCT auth_method FROM pg_hba_file_rules'")
+        self.assertEqual(sorted(methods.split()), ["peer", "scram-sha-256"])
+
     def test_4_writes_reach_the_replicas(self):
         self.good(self.first)
         by_name = dict(zip(NODES, ADDRESSES))
@@ -101,7 +90,24 @@ class Cluster(Case):
         four = json.dumps({**json.loads(INPUTS["instances"]), "node4": {"ip_address": "192.168.10.54"}})
         done = self.good(run({**INPUTS, "instances": four, "command": "plan"}))
         self.assertIn("patroni-prod-node4", done.log)
+        self.assertIn("1 of 4 machines to make or change", done.summary)
+        self.assertIn("| patroni-prod-node4 | 192.168.10.54 |", done.summary)
         self.assertEqual(writes()[asked:], [])
+
+    def test_6_plan_says_what_the_roles_would_change(self):
+        self.good(self.first)
+        looked = "stat -c %Y /etc/patroni/patroni.yml /etc/default/etcd /etc/hosts"
+        before, files, asked = {n: processes(n) for n in NODES}, {n: ssh(n, looked) for n in NODES}, len(writes())
+        done = self.good(run({**INPUTS, "command": "plan",
+                              "ansible_extra_vars": '{"patroni_parameters": {"max_connections": 230}}'}))
+        self.assertIn("0 of 3 machines to make or change", done.summary)
+        for name in NODES:
+            self.assertRegex(done.summary, rf"\| {name} \| patroni: Write the configuration +\|")
+        self.assertNotIn("not foreseen", done.said)
+        self.assertEqual({n: processes(n) for n in NODES}, before)
+        self.assertEqual({n: ssh(n, looked) for n in NODES}, files)
+        self.assertEqual(writes()[asked:], [])
+        self.assertNotIn("what the roles would change", self.good(run({**INPUTS, "command": "plan"})).summary)
 
     def test_7_no_secret_is_shown(self):
         names = ("PATRONI_SUPERUSER_PASSWORD", "PATRONI_ADMIN_PASSWORD", "PATRONI_REPLICATION_PASSWORD",
