@@ -109,5 +109,5 @@ bench:;    $(Q)tests/bench/run --full $(ARGS)
 # Records what the real ansible-playbook does, the expectations of tests/oracle.
 oracle:;   $(Q)tests/oracle/run --record $(ARGS)
 image:;    $(Q)tests/image $(ARGS)
-format:;   $(Q)clang-format -i $(SRC) $(HDR) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
+format:;   $(Q)clang-format-14 -i $(SRC) $(HDR) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
 clean:;    $(Q)rm -rf build

@@ -33,7 +33,7 @@ struct cmd {
 	struct inventory *inv;
 	struct val *inventories, *roles, *files, *extras;
 	const char *agent;
-	bool json, syntax;
+	bool json, syntax, ask_password, ask_become;
 	struct engine_list list_what;
 	FILE *results; /* --results */
 	struct loop *loop;
@@ -54,7 +54,15 @@ enum flag {
 	F_USER,
 	F_BECOME,
 	F_BECOME_USER,
+	F_BECOME_METHOD,
 	F_BECOME_PASSWORD_FILE,
+	F_ASK_BECOME,
+	F_PASSWORD_FILE,
+	F_ASK_PASSWORD,
+	F_ASK_VAULT,
+	F_TIMEOUT,
+	F_SSH_COMMON,
+	F_SSH_EXTRA,
 	F_ROLES_PATH,
 	F_VERBOSE,
 	F_JSON,
@@ -92,8 +100,16 @@ static const struct flag_row {
         {"-u", "--user", F_USER, true, "Logs in as this user."},
         {"-b", "--become", F_BECOME, false, "Becomes root for the tasks."},
         {"--become-user", NULL, F_BECOME_USER, true, "Becomes this user."},
+        {"--become-method", NULL, F_BECOME_METHOD, true, "sudo: that is how it is done."},
         {"--become-password-file", "--become-pass-file", F_BECOME_PASSWORD_FILE, true,
          "File with the password that sudo asks for."},
+        {"-K", "--ask-become-pass", F_ASK_BECOME, false, "Asks for that password."},
+        {"--connection-password-file", "--conn-pass-file", F_PASSWORD_FILE, true,
+         "File with the password to log in with."},
+        {"-k", "--ask-pass", F_ASK_PASSWORD, false, "Asks for that password."},
+        {"-T", "--timeout", F_TIMEOUT, true, "Waits so many seconds for a connection."},
+        {"--ssh-common-args", NULL, F_SSH_COMMON, true, "Options of ssh: -J, -o ProxyJump=X and the like."},
+        {"--ssh-extra-args", NULL, F_SSH_EXTRA, true, "More of them."},
         {"--roles-path", NULL, F_ROLES_PATH, true, "Where roles are, separated by colons."},
         {"-v", "--verbose", F_VERBOSE, false, "Says more; -vv and -vvv still more."},
         {"--json", NULL, F_JSON, false, "One JSON document instead of text."},
@@ -112,7 +128,8 @@ static const struct flag_row {
          "Taken and not used: facts are kept for the run alone."},
         {"--vault-password-file", "--vault-pass-file", F_VAULT, true,
          "File with the password of sealed files."},
-        {"--vault-id", NULL, F_VAULT, true, "As --vault-password-file."},
+        {"--vault-id", NULL, F_VAULT, true, "LABEL@FILE; the FILE prompt asks."},
+        {"-J", "--ask-vault-password", F_ASK_VAULT, false, "Asks for the password of sealed files."},
 };
 
 static bool read_whole(struct cmd *c, const char *path, struct str *ret, uint32_t *ret_src, bool *ret_sealed,
@@ -181,6 +198,37 @@ static void write_result(void *ctx, struct str line)
 	buf_free(&b);
 }
 
+static bool password_of(struct cmd *c, const char *path, const char **ret, struct err *err)
+{
+	struct str text;
+	if (!sealed_read(c->opts.vault, c->a, path, &text, NULL, err))
+		return false;
+	text = str_trim(text);
+	log_secret(text);
+	*ret = arena_strndup(c->a, text.p, text.n);
+	return true;
+}
+
+/* Both passwords; sudo's is the first when nothing is answered. */
+static bool ask_passwords(struct cmd *c, struct err *err)
+{
+	struct engine_opts *o = &c->opts;
+	struct str text;
+	if (c->ask_password) {
+		if (!passwords_ask(c->a, "SSH password", &text, err))
+			return false;
+		o->password = text.p;
+	}
+	if (!c->ask_become)
+		return true;
+	if (!passwords_ask(c->a,
+	                   o->password ? "BECOME password[defaults to SSH password]" : "BECOME password",
+	                   &text, err))
+		return false;
+	o->become_password = !text.n && o->password ? o->password : text.p;
+	return true;
+}
+
 static bool take_flag(struct cmd *c, enum flag f, const char *arg, struct err *err)
 {
 	struct engine_opts *o = &c->opts;
@@ -198,15 +246,18 @@ static bool take_flag(struct cmd *c, enum flag f, const char *arg, struct err *e
 	case F_USER: o->user = arg; return true;
 	case F_BECOME: o->become = true; return true;
 	case F_BECOME_USER: o->become_user = arg; return true;
-	case F_BECOME_PASSWORD_FILE: {
-		struct str text;
-		if (!sealed_read(o->vault, c->a, arg, &text, NULL, err))
-			return false;
-		text = str_trim(text);
-		log_secret(text);
-		o->become_password = arena_strndup(c->a, text.p, text.n);
-		return true;
-	}
+	case F_BECOME_METHOD:
+		return strcmp(arg, "sudo") == 0 || strcmp(arg, "ansible.builtin.sudo") == 0 ||
+		       err_set(err, ERR_USER, ORIGIN_NONE, "--become-method %s is not supported, only sudo",
+		               arg);
+	case F_BECOME_PASSWORD_FILE: return password_of(c, arg, &o->become_password, err);
+	case F_ASK_BECOME: return c->ask_become = true;
+	case F_PASSWORD_FILE: return password_of(c, arg, &o->password, err);
+	case F_ASK_PASSWORD: return c->ask_password = true;
+	case F_ASK_VAULT: return passwords_add(o->vault, c->a, "prompt", err);
+	case F_TIMEOUT: o->timeout = arg; return true;
+	case F_SSH_COMMON: o->ssh_common_args = arg; return true;
+	case F_SSH_EXTRA: o->ssh_extra_args = arg; return true;
 	case F_ROLES_PATH: split_words(c->a, c->roles, str_c(arg), ':'); return true;
 	case F_VERBOSE: o->verbosity++; return true;
 	case F_JSON: c->json = true; return true;
@@ -289,6 +340,11 @@ static bool settings(struct cmd *c, struct err *err)
 	o->merge_hashes = hashes && strcasecmp(hashes, "merge") == 0;
 	o->missing_handlers = !config_bool(&c->config, SET_MISSING_HANDLERS, true);
 	o->no_facts = gathering && strcmp(gathering, "explicit") == 0;
+	o->no_fact_vars = !config_bool(&c->config, SET_FACT_VARS, true);
+	o->any_errors_fatal = config_bool(&c->config, SET_ANY_FATAL, false);
+	o->timeout = config_get(&c->config, SET_TIMEOUT);
+	o->ssh_common_args = config_get(&c->config, SET_SSH_COMMON);
+	o->ssh_extra_args = config_get(&c->config, SET_SSH_EXTRA);
 	if (c->config.passed_over)
 		report_warn(NULL, c->sources, ORIGIN_NONE,
 		            "ansible.cfg is passed over: anybody may write in this directory");
@@ -322,6 +378,8 @@ static bool parse(struct cmd *c, int argc, char **argv, struct err *err)
 		if (!take_flag(c, f->flag, value, err))
 			return false;
 	}
+	if (!ask_passwords(c, err))
+		return false;
 	/* Now that every password is known: a file of variables may be sealed. */
 	VAL_EACH (i, c->extras)
 		if (!extra_vars(c, val_get_strz(val_at(c->extras, i)), err))

@@ -22,6 +22,11 @@ static const struct {
         [SET_CUSTOM_STATS] = {"defaults.show_custom_stats", "ANSIBLE_SHOW_CUSTOM_STATS", 0},
         [SET_MANAGED] = {"defaults.ansible_managed", NULL, 0},
         [SET_GATHERING] = {"defaults.gathering", "ANSIBLE_GATHERING", 0},
+        [SET_ANY_FATAL] = {"defaults.any_errors_fatal", "ANSIBLE_ANY_ERRORS_FATAL", 0},
+        [SET_FACT_VARS] = {"defaults.inject_facts_as_vars", "ANSIBLE_INJECT_FACT_VARS", 0},
+        [SET_TIMEOUT] = {"defaults.timeout", "ANSIBLE_TIMEOUT", 0},
+        [SET_SSH_COMMON] = {"ssh_connection.ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS", 0},
+        [SET_SSH_EXTRA] = {"ssh_connection.ssh_extra_args", "ANSIBLE_SSH_EXTRA_ARGS", 0},
         [SET_HASHES] = {"defaults.hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR", 0},
         [SET_VAULT_IDS] = {"defaults.vault_identity_list", "ANSIBLE_VAULT_IDENTITY_LIST", 0},
         [SET_VAULT_FILE] = {"defaults.vault_password_file", "ANSIBLE_VAULT_PASSWORD_FILE", ':'},
@@ -32,9 +37,7 @@ static const struct {
 	const char *key, *env, *same;
 } refused[] = {
         {"defaults.jinja2_native", "ANSIBLE_JINJA2_NATIVE", "false"},
-        {"defaults.any_errors_fatal", "ANSIBLE_ANY_ERRORS_FATAL", "false"},
         {"defaults.error_on_undefined_vars", "ANSIBLE_ERROR_ON_UNDEFINED_VARS", "true"},
-        {"defaults.inject_facts_as_vars", "ANSIBLE_INJECT_FACT_VARS", "true"},
         {"defaults.private_role_vars", "ANSIBLE_PRIVATE_ROLE_VARS", "false"},
 };
 

@@ -4,8 +4,54 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "modules/vault.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <termios.h>
 #include <unistd.h>
+
+/* A line of FD without its end; false: there is none. */
+static bool read_answer(int fd, struct buf *out)
+{
+	char c;
+	for (;;) {
+		ssize_t n = read(fd, &c, 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return out->n > 0;
+		if (c == '\n')
+			return true;
+		buf_addc(out, c);
+	}
+}
+
+bool passwords_ask(struct arena *a, const char *prompt, struct str *ret, struct err *err)
+{
+	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY), fd = tty >= 0 ? tty : STDIN_FILENO;
+	struct termios old, quiet;
+	bool shown = tcgetattr(fd, &old) == 0;
+	if (shown) {
+		quiet = old;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(fd, TCSAFLUSH, &quiet);
+	}
+	struct buf b = {0};
+	dprintf(tty >= 0 ? tty : STDERR_FILENO, "%s: ", prompt);
+	bool ok = read_answer(fd, &b);
+	if (shown) {
+		tcsetattr(fd, TCSAFLUSH, &old);
+		dprintf(tty >= 0 ? tty : STDERR_FILENO, "\n");
+	}
+	if (tty >= 0)
+		close(tty);
+	*ret = str_dup(a, buf_str(&b));
+	buf_burn(&b);
+	if (!ok)
+		return err_set(err, ERR_USER, ORIGIN_NONE, "%s: nobody answers", prompt);
+	log_secret(*ret);
+	return true;
+}
 
 /* Without its extension, does the program's name end in "-client"? It wants to know the label then. */
 static bool is_client(const char *path)
@@ -30,13 +76,24 @@ static bool ask_program(const char *path, const char *label, struct buf *out, st
 	return ok;
 }
 
+static bool ask_vault(struct vault *v, struct arena *a, const char *label, struct err *err)
+{
+	struct str password;
+	const char *prompt = label ? arena_printf(a, "Vault password (%s)", label) : "Vault password";
+	if (!passwords_ask(a, prompt, &password, err))
+		return false;
+	if (!str_trim(password).n)
+		return err_set(err, ERR_USER, ORIGIN_NONE, "%s: it is empty", prompt);
+	vault_add(v, label, str_trim(password));
+	return true;
+}
+
 bool passwords_add(struct vault *v, struct arena *a, const char *spec, struct err *err)
 {
 	const char *at = strchr(spec, '@'), *path = at ? at + 1 : spec;
 	const char *label = at ? arena_strndup(a, spec, (size_t)(at - spec)) : NULL;
 	if (strcmp(path, "prompt") == 0 || strcmp(path, "prompt_ask_vault_pass") == 0)
-		return err_set(err, ERR_USER, ORIGIN_NONE,
-		               "vault password: nobody can be asked here; name a file with the password");
+		return ask_vault(v, a, label, err);
 	if (str_starts(str_c(path), "~/") && getenv("HOME"))
 		path = fs_join(a, getenv("HOME"), path + 2);
 	/* With a path in it, whatever PATH says. */

@@ -84,6 +84,35 @@ static bool kind_of(struct scope *s, struct scope *vars, struct host *h, struct 
 	return true;
 }
 
+/* What the command line says where no variable does; it goes by the first of its names. */
+static void params_default(struct scope *s, struct val *p)
+{
+	const struct engine_opts *o = s->e->opts;
+	const struct {
+		const char *text, *names[3];
+		bool secret;
+	} options[] = {
+	        {o->user, {"ansible_user", "ansible_ssh_user"}, false},
+	        {o->password, {"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"}, true},
+	        {o->private_key_file, {"ansible_ssh_private_key_file", "ansible_private_key_file"}, false},
+	        {o->become_password,
+	         {"ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"},
+	         true},
+	        {o->timeout, {"ansible_ssh_timeout", "ansible_timeout"}, false},
+	        {o->ssh_common_args, {"ansible_ssh_common_args"}, false},
+	        {o->ssh_extra_args, {"ansible_ssh_extra_args"}, false},
+	};
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		bool said = !options[i].text;
+		for (size_t k = 0; k < 3 && options[i].names[k]; k++)
+			said |= val_get(p, options[i].names[k]) != NULL;
+		if (said)
+			continue;
+		struct val *v = val_strz(s->a, options[i].text);
+		val_set(p, options[i].names[0], options[i].secret ? val_mark_secret(s->a, v) : v);
+	}
+}
+
 static bool params_fill(struct scope *s, struct scope *vars, struct val *p, struct err *err)
 {
 	for (size_t i = 0; i < sizeof(link_vars) / sizeof(*link_vars); i++) {
@@ -109,15 +138,7 @@ static bool params_fill(struct scope *s, struct scope *vars, struct val *p, stru
 		if (t.n)
 			val_set(p, words[i].var, val_str(s->a, t));
 	}
-	const struct engine_opts *o = s->e->opts;
-	if (o->user && !val_get(p, "ansible_user") && !val_get(p, "ansible_ssh_user"))
-		val_set(p, "ansible_user", val_strz(s->a, o->user));
-	if (o->private_key_file && !val_get(p, "ansible_ssh_private_key_file") &&
-	    !val_get(p, "ansible_private_key_file"))
-		val_set(p, "ansible_ssh_private_key_file", val_strz(s->a, o->private_key_file));
-	if (o->become_password && !val_get(p, "ansible_become_password"))
-		val_set(p, "ansible_become_password",
-		        val_mark_secret(s->a, val_strz(s->a, o->become_password)));
+	params_default(s, p);
 	return true;
 }
 

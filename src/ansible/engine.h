@@ -61,12 +61,16 @@ struct engine_opts {
 	bool merge_hashes;     /* hash_behaviour = merge: dictionaries of one name go into each other */
 	bool missing_handlers; /* to notify one there is none of is no error */
 	bool no_facts;         /* plays that do not say so gather none */
+	bool no_fact_vars;     /* inject_facts_as_vars = false: facts are in ansible_facts alone */
+	bool any_errors_fatal; /* for plays that do not say so */
 	int verbosity;
 	const struct val *tags, *skip_tags; /* lists of names; NULL: all, none */
 	const char *limit;                  /* NULL: none */
 	const char *start_at;               /* the first task to run, a pattern; NULL: the first there is */
 	const char *connection, *user;      /* NULL: by variables */
 	const char *become_user, *become_password, *private_key_file;
+	const char *timeout, *ssh_common_args, *ssh_extra_args,
+	        *password;             /* of a connection; NULL: by variables */
 	struct val *extra_vars;        /* a map or NULL */
 	const char *const *roles_path; /* NULL-terminated, searched in order; NULL: none */
 	const char *const

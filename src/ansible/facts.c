@@ -34,7 +34,6 @@ bool fact_name_protected(struct str name)
 
 void facts_store(struct engine *e, struct host *h, const struct val *facts)
 {
-	(void)e;
 	struct val *own = val_copy_unsafe(h->a, facts);
 	MAP_EACH (i, own) {
 		struct val *k = val_key_at(own, i);
@@ -42,7 +41,8 @@ void facts_store(struct engine *e, struct host *h, const struct val *facts)
 			continue;
 		struct str name = val_get_str(k);
 		struct val *v = val_value_at(own, i);
-		val_sets(h->facts, name, v);
+		if (!e->opts->no_fact_vars || str_eqc(name, "ansible_local"))
+			val_sets(h->facts, name, v);
 		if (str_starts(name, "ansible_") && !str_eqc(name, "ansible_local"))
 			name = str_n(name.p + 8, name.n - 8);
 		val_sets(h->facts_ns, name, v);

@@ -290,7 +290,7 @@ static void settle(struct wave *w)
 	includes(w);
 	if (w->e->pr->apart)
 		return;
-	if (any && (w->once || keyword_bool(w, KW_ANY_ERRORS_FATAL, false)))
+	if (any && (w->once || keyword_bool(w, KW_ANY_ERRORS_FATAL, w->e->opts->any_errors_fatal)))
 		fail_all(w, failed);
 	check_fail_percentage(w, failed);
 }

@@ -5,6 +5,7 @@ is for the reader:
     === play.yml            the playbook, and any other file below the scratch directory
     === args                further command line arguments, in shell words
     === env                 NAME=value lines
+    === answers             lines typed at a terminal, for what asks there
     === inventory           default: the one host "h1", or the hosts of `hosts`
     === once                why a second run would show nothing; without this section there is one
     === noise               members of results that are not compared: "TASK MEMBER reason" lines, TASK and MEMBER
@@ -24,7 +25,7 @@ import os
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CASES = os.environ.get("ORACLE_CASES", os.path.join(HERE, "cases"))
-CONTROL = ("args", "env", "once", "noise", "expect", "hosts", "setup", "roots")
+CONTROL = ("args", "env", "answers", "once", "noise", "expect", "hosts", "setup", "roots")
 
 
 class Case:

@@ -1,8 +1,13 @@
 """One case on its way through one of the two programs."""
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import shlex
 import subprocess
+import termios
+import threading
 
 from noise import BACKUP, PYTHON, render
 from text import normalise
@@ -10,6 +15,37 @@ from text import normalise
 HERE = os.path.dirname(os.path.abspath(__file__))
 ANSIBLE = ["/usr/bin/ansible-playbook"]
 LIMIT = 300
+
+
+@contextlib.contextmanager
+def terminal(answers):
+    """Where standard input comes from: nowhere, or a terminal of the child's own on which ANSWERS were typed."""
+    if not answers:
+        yield {"stdin": subprocess.DEVNULL}
+        return
+    ours, theirs = pty.openpty()
+    # A question may throw away what was typed before it (TCSAFLUSH): each line waits for one.
+    typist = threading.Thread(target=type_at, args=(ours, answers.splitlines(keepends=True)))
+    typist.start()
+    try:
+        yield {"stdin": theirs, "start_new_session": True, "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)}
+    finally:
+        os.close(theirs)
+        typist.join()
+        os.close(ours)
+
+
+def type_at(tty, lines):
+    """Types a line whenever something with a colon is asked; ends with the terminal's other side."""
+    try:
+        for line in lines:
+            while b": " not in os.read(tty, 4096):
+                pass
+            os.write(tty, line.encode())
+        while os.read(tty, 4096):
+            pass
+    except OSError:
+        pass
 
 
 class Play:
@@ -46,8 +82,9 @@ class Play:
         if command != ANSIBLE:
             argv += ["--results", results]
         try:
-            done = subprocess.run(self.wrap(argv), cwd=self.scratch, env=self.environment(results), timeout=LIMIT,
-                                  stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            with terminal(self.case.get("answers")) as stdin:
+                done = subprocess.run(self.wrap(argv), cwd=self.scratch, env=self.environment(results), timeout=LIMIT,
+                                      capture_output=True, check=False, **stdin)
             rc, out, err = done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
         except subprocess.TimeoutExpired:
             rc, out, err = -1, "", f"no end after {LIMIT} s"
