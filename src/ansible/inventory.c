@@ -221,16 +221,30 @@ static void merge_playbook(const struct inventory *inv, struct val *into, struct
 			merge_over(inv, into, groups[i]->files.playbook);
 }
 
-struct val *host_inventory_vars(struct inventory *inv, struct host *h)
+static struct val *groups_own_vars(const struct inventory *inv, const struct host *h)
 {
-	if (h->merged)
-		return h->merged;
 	struct group *all = inv->groups[0];
 	struct val *m = val_map(inv->a);
 	merge_over(inv, m, all->vars);
 	for (size_t i = 0; i < h->n_groups; i++)
 		if (h->groups[i] != all)
 			merge_over(inv, m, h->groups[i]->vars);
+	return m;
+}
+
+struct val *host_own_vars(const struct inventory *inv, const struct host *h)
+{
+	struct val *m = groups_own_vars(inv, h);
+	merge_over(inv, m, h->vars);
+	return m;
+}
+
+struct val *host_inventory_vars(struct inventory *inv, struct host *h)
+{
+	if (h->merged)
+		return h->merged;
+	struct group *all = inv->groups[0];
+	struct val *m = groups_own_vars(inv, h);
 	merge_files(inv, m, &all, 1, NULL);
 	merge_playbook(inv, m, &all, 1, NULL);
 	merge_files(inv, m, h->groups, h->n_groups, all);

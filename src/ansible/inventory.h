@@ -134,6 +134,8 @@ void group_hosts(struct group *g, struct host_set *s);
 
 /* The host's inventory variables by Ansible's precedence. */
 struct val *host_inventory_vars(struct inventory *inv, struct host *h);
+/* Those of them that the inventories themselves say, a fresh map. */
+struct val *host_own_vars(const struct inventory *inv, const struct host *h);
 
 /*
  * The hosts PATTERN names (a string with , or : between parts, or a list of them): names, groups, wildcards,

@@ -1,5 +1,6 @@
 /* Where an inventory comes from: lists of hosts, files of two forms, programs, and directories of these. */
 #include "ansible/inventory.h"
+#include "ansible/inventory_plugins.h"
 #include "ansible/ptrs.h"
 #include "ansible/sealed.h"
 #include "ansible/vars_files.h"
@@ -154,9 +155,7 @@ bool inventory_parse_yaml(struct inventory *inv, const struct val *doc, struct e
 		return err_set(err, ERR_USER, val_origin(doc), "an inventory must be a dictionary of groups");
 	const struct val *plugin = val_get(doc, "plugin");
 	if (plugin && val_is_str(plugin))
-		return err_set(err, ERR_USER, val_origin(plugin),
-		               "inventory plugins are not supported, this file asks for %s",
-		               val_get_strz(plugin));
+		return inventory_plugin(inv, doc, err);
 	MAP_EACH (i, doc) {
 		struct group *g;
 		if (!yaml_group(inv, val_key_at(doc, i), val_value_at(doc, i), &g, err))

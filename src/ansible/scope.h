@@ -28,6 +28,7 @@ struct scope {
 	unsigned depth;
 	bool copying;         /* the running template mutates what it reads */
 	bool host_only;       /* hostvars: no play, role or task variables */
+	bool closed;          /* the locals and nothing else */
 	const char *busy[64]; /* names being computed, for the message about recursion */
 };
 

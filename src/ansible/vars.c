@@ -326,10 +326,10 @@ bool scope_var(struct scope *s, struct str name, struct val **ret, struct err *e
 	if (!v) {
 		struct query q = {.name = name};
 		struct val *raw = layer_locals(s, &q);
-		const struct magic_var *m = raw ? NULL : magic_find(name);
+		const struct magic_var *m = raw || s->closed ? NULL : magic_find(name);
 		if (m && !m->get(s, &v, err))
 			return false;
-		if (!raw && !v)
+		if (!raw && !v && !s->closed)
 			raw = from_layers(s, name);
 		if (raw && !v && !compute(s, name, raw, &v, err))
 			return false;
