@@ -100,8 +100,9 @@ struct engine {
 	struct str omit;
 	struct val *version; /* ansible_version */
 	struct val *custom_stats, *changes, *failures, *timings;
-	struct val *warned; /* said once */
-	struct host **seen; /* took part, in order */
+	struct val *dynamic; /* what add_host and group_by said so far, for a refreshed inventory */
+	struct val *warned;  /* said once */
+	struct host **seen;  /* took part, in order */
 	size_t n_seen;
 	struct engine_stats *stats; /* by host index, grows */
 	size_t n_stats;

@@ -97,6 +97,7 @@ struct engine *engine_new(struct arena *a, const struct engine_opts *opts)
 	e->changes = val_list(a);
 	e->failures = val_list(a);
 	e->timings = val_map(a);
+	e->dynamic = val_list(a);
 	e->warned = val_map(a);
 	inventory_settle(e->inv);
 	for (size_t i = 0; i < e->inv->n_hosts; i++)
@@ -264,8 +265,11 @@ bool engine_role_defines(struct engine *e, const char *role, struct str name)
 
 const struct engine_stats *engine_host_stats(const struct engine *e, const char *host)
 {
-	const struct host *h = inventory_host(e->inv, str_c(host));
-	return h && h->index < e->n_stats ? &e->stats[h->index] : NULL;
+	/* Also of one that a refreshed inventory has no more. */
+	for (size_t i = 0; i < e->inv->n_hosts && i < e->n_stats; i++)
+		if (strcmp(e->inv->hosts[i]->name, host) == 0)
+			return &e->stats[i];
+	return NULL;
 }
 
 bool engine_started(const struct engine *e)

@@ -8,17 +8,35 @@ struct inventory *inventory_new(struct arena *a, struct sources *ss)
 	struct inventory *inv = ARENA_NEW(a, struct inventory);
 	inv->a = a;
 	inv->sources = ss;
-	inventory_add_group(inv, STR("all"));
-	group_add_child(inv, inv->groups[0], inventory_add_group(inv, STR("ungrouped")));
+	inventory_clear(inv);
 	return inv;
 }
 
-struct host *inventory_host(const struct inventory *inv, struct str name)
+void inventory_clear(struct inventory *inv)
+{
+	inv->n_groups = inv->n_specs = inv->n_vars_dirs = 0;
+	inventory_add_group(inv, STR("all"));
+	group_add_child(inv, inv->groups[0], inventory_add_group(inv, STR("ungrouped")));
+	for (size_t i = 0; i < inv->n_hosts; i++) {
+		struct host *h = inv->hosts[i];
+		h->files = (struct file_vars){0};
+		h->gone = h->gone || !h->implicit;
+		h->implicit = true;
+	}
+}
+
+static struct host *host_find(const struct inventory *inv, struct str name)
 {
 	for (size_t i = 0; i < inv->n_hosts; i++)
 		if (str_eqc(name, inv->hosts[i]->name))
 			return inv->hosts[i];
 	return NULL;
+}
+
+struct host *inventory_host(const struct inventory *inv, struct str name)
+{
+	struct host *h = host_find(inv, name);
+	return h && !h->gone ? h : NULL;
 }
 
 struct group *inventory_group(const struct inventory *inv, struct str name)
@@ -42,26 +60,34 @@ struct host *inventory_local(const struct inventory *inv)
 	return NULL;
 }
 
-struct host *inventory_add_host(struct inventory *inv, struct str name)
+static struct host *host_new(struct inventory *inv, struct str name)
 {
-	struct host *h = inventory_host(inv, name);
-	if (h)
-		return h;
-	h = ARENA_NEW(inv->a, struct host);
+	struct host *h = ARENA_NEW(inv->a, struct host);
 	h->name = arena_strndup(inv->a, name.p, name.n);
 	h->index = inv->n_hosts;
 	h->a = arena_new(inv->a);
+	h->facts = val_map(h->a);
+	h->facts_ns = val_map(h->a);
+	h->set_vars = val_map(h->a);
+	h->included = val_map(h->a);
+	PTRS_PUSH(inv->a, inv->hosts, inv->n_hosts, h);
+	return h;
+}
+
+struct host *inventory_add_host(struct inventory *inv, struct str name)
+{
+	struct host *h = host_find(inv, name);
+	if (h && !h->gone)
+		return h;
+	if (!h)
+		h = host_new(inv, name);
+	h->gone = h->implicit = false;
 	h->vars = val_map(inv->a);
 	if (inv->source) {
 		const char *dir = fs_exists(inv->source) ? fs_dirname(inv->a, inv->source) : NULL;
 		val_set(h->vars, "inventory_file", val_strz(inv->a, inv->source));
 		val_set(h->vars, "inventory_dir", dir ? val_strz(inv->a, dir) : val_null());
 	}
-	h->facts = val_map(h->a);
-	h->facts_ns = val_map(h->a);
-	h->set_vars = val_map(h->a);
-	h->included = val_map(h->a);
-	PTRS_PUSH(inv->a, inv->hosts, inv->n_hosts, h);
 	return h;
 }
 

@@ -46,6 +46,7 @@ struct host {
 	struct group **groups; /* direct and indirect, sorted as their variables merge */
 	size_t n_groups;
 	bool implicit; /* localhost that nobody defined */
+	bool gone;     /* a refreshed inventory has it no more */
 	struct host_link *links;
 
 	/* What the run adds; maps in A. */
@@ -81,6 +82,8 @@ struct group *inventory_group(const struct inventory *inv, struct str name);
 /* The host that "localhost", "127.0.0.1" or "::1" means though it is not called so; NULL: none. */
 struct host *inventory_local(const struct inventory *inv);
 bool inventory_is_local(struct str name);
+/* Back to no groups, no places, and hosts that are gone until they are added again. */
+void inventory_clear(struct inventory *inv);
 /* Found or made. */
 struct host *inventory_add_host(struct inventory *inv, struct str name);
 struct group *inventory_add_group(struct inventory *inv, struct str name);
@@ -93,6 +96,9 @@ void inventory_settle(struct inventory *inv);
 /* SPEC: "host1,host2," or the path of a file (ini, yaml, json, or a program that prints json) or of a
  * directory of them. When all are loaded, inventory_settle() is due. */
 bool inventory_load(struct inventory *inv, const char *spec, struct err *err);
+/* Reads all that was loaded once more: hosts and groups become what it says now, what the run knows of hosts
+ * stays with them. */
+bool inventory_refresh(struct inventory *inv, struct err *err);
 bool inventory_parse_ini(struct inventory *inv, struct str text, uint32_t src, struct err *err);
 bool inventory_parse_yaml(struct inventory *inv, const struct val *doc, struct err *err);
 /* Runs the program PATH with --list (and --host NAME where its answer has no _meta). */

@@ -389,3 +389,16 @@ bool inventory_load(struct inventory *inv, const char *spec, struct err *err)
 		return false;
 	return inventory_vars_dir(inv, fs_is_dir(spec) ? spec : fs_dirname(inv->a, spec), err);
 }
+
+bool inventory_refresh(struct inventory *inv, struct err *err)
+{
+	const char **specs = inv->specs;
+	size_t n = inv->n_specs;
+	inv->specs = NULL;
+	inventory_clear(inv);
+	for (size_t i = 0; i < n; i++)
+		if (!inventory_load(inv, specs[i], err))
+			return false;
+	inventory_settle(inv);
+	return inventory_read_files(inv, err);
+}

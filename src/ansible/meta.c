@@ -82,6 +82,11 @@ static bool reset_connection(struct meta_call *c, struct err *err)
 	return true;
 }
 
+static bool refresh_inventory(struct meta_call *c, struct err *err)
+{
+	return result_refresh(c->e, err);
+}
+
 static const struct meta_row {
 	const char *name;
 	bool (*fn)(struct meta_call *c, struct err *err);
@@ -96,7 +101,7 @@ static const struct meta_row {
         {"clear_facts", clear_facts, false},
         {"clear_host_errors", clear_host_errors, false},
         {"reset_connection", reset_connection, true},
-        {"refresh_inventory", noop, true}, /* the inventory is in memory and cannot have changed */
+        {"refresh_inventory", refresh_inventory, true},
         {"role_complete", noop, false},
 };
 

@@ -90,11 +90,15 @@ static void settle(struct engine *e)
 
 static void add_host(struct engine *e, const struct val *info)
 {
-	size_t before = e->inv->n_hosts;
+	val_push(e->dynamic, val_copy(e->a, info));
+	bool came = !inventory_host(e->inv, val_map_str(info, "host_name", ""));
 	struct host *h = inventory_add_host(e->inv, val_map_str(info, "host_name", ""));
-	/* As of the play, though it does not run on it. */
-	if (e->inv->n_hosts > before)
+	if (came) {
+		/* As of the play, though it does not run on it. */
 		PTRS_PUSH(e->pr->a, e->pr->named, e->pr->n_named, h);
+		/* Before the hosts that "all" has from its groups. */
+		group_add_host(e->inv, e->inv->groups[0], h);
+	}
 	const struct val *vars = val_get(info, "host_vars"), *groups = val_get(info, "groups");
 	h->implicit = false;
 	for (size_t i = 0; vars && i < val_len(vars); i++)
@@ -107,12 +111,40 @@ static void add_host(struct engine *e, const struct val *info)
 
 static void add_group(struct engine *e, struct host *h, const struct val *one)
 {
+	struct val *said = val_map(e->a);
+	val_set(said, "of", val_strz(e->a, h->name));
+	val_set(said, "add_group", val_copy(e->a, val_get(one, "add_group")));
+	if (val_get(one, "parent_groups"))
+		val_set(said, "parent_groups", val_copy(e->a, val_get(one, "parent_groups")));
+	val_push(e->dynamic, said);
 	struct group *g = inventory_add_group(e->inv, val_map_str(one, "add_group", ""));
 	const struct val *parents = val_get(one, "parent_groups");
 	for (size_t i = 0; parents && i < val_len(parents); i++)
 		group_add_child(e->inv, inventory_add_group(e->inv, val_get_str(val_at(parents, i))), g);
 	group_add_host(e->inv, g, h);
 	settle(e);
+}
+
+bool result_refresh(struct engine *e, struct err *err)
+{
+	const struct val *said = e->dynamic;
+	e->dynamic = val_list(e->a);
+	if (!inventory_refresh(e->inv, err))
+		return false;
+	for (size_t i = 0; i < e->inv->n_hosts; i++)
+		engine_stats_of(e, e->inv->hosts[i]);
+	VAL_EACH (i, said) {
+		const struct val *one = val_at(said, i);
+		struct host *h = inventory_host(e->inv, val_map_str(one, "of", ""));
+		if (val_get(one, "host_name"))
+			add_host(e, one);
+		else if (h)
+			add_group(e, h, one);
+	}
+	for (size_t i = 0; i < e->pr->n_hosts; i++)
+		if (e->pr->hosts[i]->host->gone)
+			host_run_end(e, e->pr->hosts[i]);
+	return true;
 }
 
 static struct val *stats_merge(struct engine *e, struct val *old, struct val *v)

@@ -23,6 +23,8 @@ enum outcome result_process(struct task_run *t, struct host_run **all, size_t n_
 void result_include_failed(struct task_run *t, const struct err *why);
 void result_meta_failed(struct engine *e, struct host_run *hr, struct task *t, struct frame *f,
                         const struct err *why);
+/* The inventory read anew, what tasks added to it on top; hosts that are gone leave the play. */
+bool result_refresh(struct engine *e, struct err *err);
 /* What may be shown of V: where it was made of a secret, nothing but what the log hides the secret of. */
 struct val *result_veil(struct arena *a, struct val *v);
 #endif
