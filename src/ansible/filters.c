@@ -104,6 +104,28 @@ static bool unvault(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
+static bool seal(struct jinja_call *c, struct val **ret, struct err *err)
+{
+	struct val *in = val_at(c->args, 0), *secret = kwarg(c, "secret", 1), *salt = kwarg(c, "salt", 2),
+	           *label = kwarg(c, "vault_id", 3);
+	struct str out;
+	if (!label)
+		label = kwarg(c, "vaultid", 3);
+	if (!secret || !val_is_str(secret))
+		return err_set(err, ERR_USER, ORIGIN_NONE,
+		               "Secret passed is required to be a string, instead we got: %s",
+		               secret ? val_type_name(secret) : "nothing");
+	if (!val_is_str(in))
+		return err_set(err, ERR_USER, ORIGIN_NONE, "Can only vault strings, instead we got: %s",
+		               val_type_name(in));
+	if (!vault_seal(c->a, val_get_str(in), val_get_str(secret),
+	                label && val_is_str(label) ? val_get_strz(label) : "filter_default",
+	                salt && val_is_str(salt) ? val_get_str(salt) : STR(""), &out, err))
+		return false;
+	*ret = val_str(c->a, out);
+	return true;
+}
+
 static bool fileglob(struct jinja_call *c, struct val **ret, struct err *err)
 {
 	glob_t g;
@@ -125,6 +147,7 @@ static const struct jinja_func yaml_filters[] = {
         {"to_nice_yaml", to_yaml, "the value as YAML for people", JINJA_TEXT, "nice"},
         {"from_yaml", from_yaml, "the value of a YAML text", 0, NULL},
         {"from_yaml_all", from_yaml, "the values of a YAML text's documents", 0, "all"},
+        {"vault", seal, "text sealed with Ansible Vault under a secret", JINJA_IMPURE, NULL},
         {"unvault", unvault, "text sealed with Ansible Vault, opened with a secret", 0, NULL},
         {"fileglob", fileglob, "the files a shell pattern matches on the controller", JINJA_IMPURE, NULL},
         {0},

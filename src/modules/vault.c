@@ -2,6 +2,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/rand.h>
 
 /* Of the one cipher there is, AES256: what PBKDF2 gives is cut into two keys and the counter's start. */
 enum { ROUNDS = 10000, KEY = 32, IV = 16, DERIVED = 2 * KEY + IV, MAC = 32, BLOCK = 16 };
@@ -103,7 +104,8 @@ static bool envelope_read(struct arena *a, struct str sealed, struct envelope *r
 	               "the vault text is not whole: it is no lines of hex digits");
 }
 
-static bool decrypt(const unsigned char *derived, struct str data, unsigned char *out, size_t *ret_n)
+/* Both ways: what the counter gives is xored with DATA. */
+static bool crypt_data(const unsigned char *derived, struct str data, unsigned char *out, size_t *ret_n)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int n = 0, tail = 0;
@@ -116,21 +118,29 @@ static bool decrypt(const unsigned char *derived, struct str data, unsigned char
 	return ok;
 }
 
+static bool derive(struct str password, struct str salt, unsigned char derived[DERIVED])
+{
+	return password.n <= INT32_MAX && salt.n <= INT32_MAX &&
+	       PKCS5_PBKDF2_HMAC(password.p ? password.p : "", (int)password.n, (const unsigned char *)salt.p,
+	                         (int)salt.n, ROUNDS, EVP_sha256(), DERIVED, derived) == 1;
+}
+
+static bool sign(const unsigned char *derived, struct str data, unsigned char mac[MAC])
+{
+	unsigned got = 0;
+	return HMAC(EVP_sha256(), derived + KEY, KEY, (const unsigned char *)data.p, data.n, mac, &got) &&
+	       got == MAC;
+}
+
 /* False: this is not the password. */
 static bool try_password(const struct envelope *e, struct str password, struct arena *a, struct str *ret)
 {
 	unsigned char derived[DERIVED], mac[MAC];
-	unsigned got = 0;
 	size_t n = 0;
-	bool ok = password.n <= INT32_MAX && e->salt.n <= INT32_MAX &&
-	          PKCS5_PBKDF2_HMAC(password.p ? password.p : "", (int)password.n,
-	                            (const unsigned char *)e->salt.p, (int)e->salt.n, ROUNDS, EVP_sha256(),
-	                            DERIVED, derived) == 1 &&
-	          HMAC(EVP_sha256(), derived + KEY, KEY, (const unsigned char *)e->data.p, e->data.n, mac,
-	               &got) &&
-	          got == MAC && CRYPTO_memcmp(mac, e->mac.p, MAC) == 0;
+	bool ok = derive(password, e->salt, derived) && sign(derived, e->data, mac) &&
+	          CRYPTO_memcmp(mac, e->mac.p, MAC) == 0;
 	unsigned char *out = ok ? arena_alloc(a, e->data.n + BLOCK + 1) : NULL;
-	ok = ok && decrypt(derived, e->data, out, &n);
+	ok = ok && crypt_data(derived, e->data, out, &n);
 	OPENSSL_cleanse(derived, sizeof(derived));
 	if (!ok)
 		return false;
@@ -160,4 +170,58 @@ bool vault_open(const struct vault *v, struct arena *a, struct str sealed, struc
 				return true;
 	return err_set(err, ERR_USER, ORIGIN_NONE,
 	               "Decryption failed (no vault secrets were found that could decrypt)");
+}
+
+/* The hex digits of BYTES, with a line's end after each WIDTH of them (0: none). */
+static void hex(struct buf *out, struct str bytes, size_t width)
+{
+	for (size_t i = 0; i < bytes.n; i++) {
+		buf_printf(out, "%02x", (unsigned char)bytes.p[i]);
+		if (width && ((i + 1) * 2 % width == 0 || i + 1 == bytes.n))
+			buf_addc(out, '\n');
+	}
+}
+
+static void envelope_write(const struct envelope *e, struct buf *out)
+{
+	struct buf inner = {0};
+	hex(&inner, e->salt, 0);
+	buf_addc(&inner, '\n');
+	hex(&inner, e->mac, 0);
+	buf_addc(&inner, '\n');
+	hex(&inner, e->data, 0);
+	if (e->label && strcmp(e->label, "default") != 0)
+		buf_printf(out, "%s1.2;AES256;%s\n", magic, e->label);
+	else
+		buf_printf(out, "%s1.1;AES256\n", magic);
+	hex(out, buf_str(&inner), 80);
+	buf_free(&inner);
+}
+
+bool vault_seal(struct arena *a, struct str text, struct str password, const char *label, struct str salt,
+                struct str *ret, struct err *err)
+{
+	unsigned char derived[DERIVED], mac[MAC], chance[KEY];
+	size_t pad = BLOCK - text.n % BLOCK, n = 0;
+	unsigned char *out = arena_alloc(a, text.n + (size_t)2 * BLOCK);
+	struct buf b = {0};
+	bool ok = salt.n || RAND_bytes(chance, sizeof(chance)) == 1;
+	if (!salt.n)
+		salt = str_n((const char *)chance, sizeof(chance));
+	buf_addstr(&b, text);
+	for (size_t i = 0; i < pad; i++)
+		buf_addc(&b, (char)pad);
+	ok = ok && derive(password, salt, derived) && crypt_data(derived, buf_str(&b), out, &n);
+	struct envelope e = {
+	        .salt = salt, .mac = str_n((char *)mac, MAC), .data = str_n((char *)out, n), .label = label};
+	ok = ok && sign(derived, e.data, mac);
+	OPENSSL_cleanse(derived, sizeof(derived));
+	OPENSSL_cleanse(b.p, b.n);
+	b.n = 0;
+	if (ok) {
+		envelope_write(&e, &b);
+		*ret = buf_take(&b, a);
+	}
+	buf_free(&b);
+	return ok || err_set(err, ERR_USER, ORIGIN_NONE, "the text cannot be encrypted");
 }

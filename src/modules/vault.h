@@ -17,4 +17,7 @@ bool vault_is_sealed(struct str text);
 /* Opens SEALED into *RET (in A), trying the password of its label first. V may be NULL: nothing can be
  * opened. */
 bool vault_open(const struct vault *v, struct arena *a, struct str sealed, struct str *ret, struct err *err);
+/* TEXT in an envelope under PASSWORD (in A). LABEL may be NULL; SALT empty: one by chance. */
+bool vault_seal(struct arena *a, struct str text, struct str password, const char *label, struct str salt,
+                struct str *ret, struct err *err);
 #endif
