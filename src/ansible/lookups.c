@@ -156,20 +156,28 @@ static bool lk_random_choice(struct lookup_call *c, struct err *err)
 	return true;
 }
 
-/* The sublist PATH of ITEM; NULL when a key on the way is missing. */
-static struct val *sub_list(struct arena *a, const struct val *item, struct str path)
+/* The list PATH leads to in ITEM; *RET stays NULL where there is none and that is to be passed over. */
+static bool sub_list(struct arena *a, struct val *item, struct str path, bool skip, struct val **ret,
+                     struct err *err)
 {
-	struct val *v = NULL;
-	const struct val *at = item;
-	(void)a;
+	struct val *at = item;
+	*ret = NULL;
 	while (path.p) {
 		struct str key = str_split(&path, '.');
-		v = val_is_map(at) ? val_gets(at, key) : NULL;
+		struct val *v = val_gets(at, key);
 		if (!v)
-			return NULL;
+			return skip || err_set(err, ERR_REMOTE, val_origin(item),
+			                       "could not find '%.*s' key in iterated item '%s'",
+			                       STR_FMT(key), val_text(at, a).p);
+		if (path.p ? !val_is_map(v) : !val_is_list(v))
+			return (skip && path.p) ||
+			       err_set(err, ERR_REMOTE, val_origin(v),
+			               "the key %.*s should point to a %s, got '%s'", STR_FMT(key),
+			               path.p ? "dictionary" : "list", val_text(v, a).p);
 		at = v;
 	}
-	return v;
+	*ret = at;
+	return true;
 }
 
 /* The item beside its elements comes without the list they are from. */
@@ -184,31 +192,48 @@ static void sub_remove(struct val *item, struct str path)
 	}
 }
 
+static bool sub_terms(const struct lookup_call *c, const struct val *items, struct err *err)
+{
+	const struct val *key = val_at(c->terms, 1), *flags = val_at(c->terms, 2);
+	const char *what = NULL;
+	if (val_len(c->terms) < 2 || val_len(c->terms) > 3)
+		what = "";
+	else if (!val_is_str(key) || (!val_is_list(items) && !val_is_map(items)))
+		what = "first a dict or a list, second a string pointing to the subkey";
+	else if (flags && !val_is_map(flags))
+		what = "the optional third item must be a dict with flags skip_missing";
+	return !what || err_set(err, ERR_REMOTE, ORIGIN_NONE,
+	                        "subelements lookup expects a list of two or three items, %s", what);
+}
+
 static bool lk_subelements(struct lookup_call *c, struct err *err)
 {
-	struct val *items = val_at(c->terms, 0);
-	const struct val *key = val_at(c->terms, 1), *flags = val_at(c->terms, 2);
-	if (!items || !key || !val_is_str(key) || (!val_is_list(items) && !val_is_map(items)))
-		return err_set(err, ERR_REMOTE, ORIGIN_NONE,
-		               "subelements lookup expects a list of two or three items, first a dict or a "
-		               "list, second a string");
-	const struct val *missing = flags && val_is_map(flags) ? val_get(flags, "skip_missing") : NULL;
-	bool skip = missing && val_to_bool(missing);
+	struct val *items = val_at(c->terms, 0), *one = val_list(c->a);
+	if (items && !val_is_list(items) && !val_is_map(items)) {
+		val_push(one, items);
+		items = one;
+	}
+	if (!sub_terms(c, items, err))
+		return false;
+	struct str key = val_get_str(val_at(c->terms, 1));
+	const struct val *flags = val_at(c->terms, 2),
+	                 *missing = flags ? val_get(flags, "skip_missing") : NULL;
+	if (val_is_map(items) && val_map_bool(items, "skipped", false))
+		return true;
 	VAL_EACH (i, items) {
-		struct val *item = val_is_map(items) ? val_value_at(items, i) : val_at(items, i);
-		if (val_is_map(item) && val_map_bool(item, "skipped", false))
-			continue;
-		struct val *list = sub_list(c->a, item, val_get_str(key));
-		if (!list && skip)
-			continue;
-		if (!list)
+		struct val *item = val_is_map(items) ? val_value_at(items, i) : val_at(items, i), *list;
+		if (!val_is_map(item))
 			return err_set(err, ERR_REMOTE, val_origin(item),
-			               "could not find '%s' key in iterated item", val_get_strz(key));
-		if (!val_is_list(list))
-			return err_set(err, ERR_REMOTE, val_origin(list), "the key %s should point to a list",
-			               val_get_strz(key));
+			               "subelements lookup expects a dictionary, got '%s'",
+			               val_text(item, c->a).p);
+		if (val_map_bool(item, "skipped", false))
+			continue;
+		if (!sub_list(c->a, item, key, missing && val_to_bool(missing), &list, err))
+			return false;
+		if (!list)
+			continue;
 		struct val *rest = val_copy(c->a, item);
-		sub_remove(rest, val_get_str(key));
+		sub_remove(rest, key);
 		VAL_EACH (k, list) {
 			struct val *pair = val_tuple(c->a);
 			val_push(pair, rest);
@@ -245,25 +270,32 @@ static bool seq_number(struct str v, int64_t *ret)
 	return str_int(v, ret) && !(v.n > 1 && v.p[0] == '0' && *ret != 0);
 }
 
-static bool seq_option(struct lookup_call *c, struct sequence *q, struct str k, struct str v)
+static bool seq_set(const char *name, struct str v, int64_t *ret, struct err *err)
+{
+	return seq_number(v, ret) ||
+	       err_set(err, ERR_REMOTE, ORIGIN_NONE, "can't parse %s=%.*s as integer", name, STR_FMT(v));
+}
+
+static bool seq_option(struct lookup_call *c, struct sequence *q, struct str k, struct str v, struct err *err)
 {
 	if (str_eqc(k, "start"))
-		return seq_number(v, &q->start);
+		return seq_set("start", v, &q->start, err);
 	if (str_eqc(k, "end"))
-		return q->has_end = true, seq_number(v, &q->end);
+		return q->has_end = true, seq_set("end", v, &q->end, err);
 	if (str_eqc(k, "count"))
-		return q->has_count = true, seq_number(v, &q->count);
+		return q->has_count = true, seq_set("count", v, &q->count, err);
 	if (str_eqc(k, "stride"))
-		return seq_number(v, &q->stride);
+		return seq_set("stride", v, &q->stride, err);
 	if (str_eqc(k, "format")) {
 		q->format = str_dup(c->a, v).p;
 		return true;
 	}
-	return false;
+	return err_set(err, ERR_REMOTE, ORIGIN_NONE, "unrecognized arguments to with_sequence: ['%.*s']",
+	               STR_FMT(k));
 }
 
 /* "1-10/2:host%02d" */
-static bool seq_short(struct lookup_call *c, struct sequence *q, struct str s)
+static bool seq_short(struct lookup_call *c, struct sequence *q, struct str s, struct err *err)
 {
 	const char *colon = memchr(s.p, ':', s.n);
 	if (colon) {
@@ -271,13 +303,12 @@ static bool seq_short(struct lookup_call *c, struct sequence *q, struct str s)
 		s.n = (size_t)(colon - s.p);
 	}
 	struct str rest = s, range = str_split(&rest, '/');
-	if (rest.p && !seq_number(rest, &q->stride))
-		return false;
 	struct str to = range, from = str_split(&to, '-');
 	q->has_end = true;
-	if (!to.p)
-		return seq_number(from, &q->end);
-	return seq_number(from, &q->start) && seq_number(to, &q->end);
+	if (to.p && !seq_set("start", from, &q->start, err))
+		return false;
+	return seq_set("end", to.p ? to : from, &q->end, err) &&
+	       (!rest.p || seq_set("stride", rest, &q->stride, err));
 }
 
 static bool seq_format(struct lookup_call *c, const char *fmt, int64_t n, struct err *err)
@@ -295,43 +326,62 @@ static bool seq_format(struct lookup_call *c, const char *fmt, int64_t n, struct
 	return ok;
 }
 
+static bool seq_options(struct lookup_call *c, struct sequence *q, const struct val *opts, struct err *err)
+{
+	MAP_EACH (k, opts)
+		if (!seq_option(c, q, val_get_str(val_key_at(opts, k)), val_text(val_value_at(opts, k), c->a),
+		                err))
+			return false;
+	return true;
+}
+
+/* TERM NULL: the options say all. */
+static bool seq_read(struct lookup_call *c, struct sequence *q, const struct val *term, struct err *err)
+{
+	struct str text = term ? val_text(term, c->a) : STR("");
+	struct val *words;
+	if (!seq_options(c, q, c->opts, err))
+		return false;
+	if (!term)
+		return true;
+	if (!memchr(text.p, '=', text.n))
+		return seq_short(c, q, str_trim(text), err);
+	return args_parse(c->a, text, val_origin(term), false, &words, err) && seq_options(c, q, words, err);
+}
+
+static bool seq_run(struct lookup_call *c, struct sequence q, struct err *err)
+{
+	size_t marks = 0;
+	if (!q.has_end && !q.has_count)
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "must specify count or end in with_sequence");
+	if (q.has_end && q.has_count)
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE,
+		               "can't specify both count and end in with_sequence");
+	if (q.has_count && !q.count)
+		return true;
+	if (q.has_count)
+		q.end = q.start + q.count * q.stride - q.stride;
+	if (q.stride > 0 && q.end < q.start)
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "to count backwards make stride negative");
+	if (q.stride < 0 && q.end > q.start)
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "to count forward don't make stride negative");
+	for (const char *p = q.format; *p; p++)
+		marks += *p == '%';
+	if (marks != 1)
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "bad formatting string: %s", q.format);
+	for (int64_t n = q.start; q.stride && (q.stride > 0 ? n <= q.end : n >= q.end); n += q.stride)
+		if (!seq_format(c, q.format, n, err))
+			return false;
+	return true;
+}
+
 static bool lk_sequence(struct lookup_call *c, struct err *err)
 {
-	VAL_EACH (i, c->terms) {
+	size_t n = val_len(c->terms);
+	for (size_t i = 0; i < (n ? n : 1); i++) {
 		struct sequence q = {.start = 1, .stride = 1, .format = "%d"};
-		struct val *words;
-		struct str text = val_text(val_at(c->terms, i), c->a);
-		bool ok = true;
-		if (!memchr(text.p, '=', text.n)) {
-			ok = seq_short(c, &q, str_trim(text));
-		} else if (args_parse(c->a, text, val_origin(val_at(c->terms, i)), false, &words, err)) {
-			MAP_EACH (k, words)
-				ok = ok && seq_option(c, &q, val_get_str(val_key_at(words, k)),
-				                      val_get_str(val_value_at(words, k)));
-		} else {
+		if (!seq_read(c, &q, val_at(c->terms, i), err) || !seq_run(c, q, err))
 			return false;
-		}
-		if (!ok || q.has_end == q.has_count)
-			return err_set(err, ERR_REMOTE, val_origin(val_at(c->terms, i)),
-			               "must specify count or end in with_sequence: %.*s", STR_FMT(text));
-		if (q.has_count)
-			q.end = q.count ? q.start + q.count * q.stride - q.stride : q.start - 1;
-		if (q.has_count && !q.count)
-			continue;
-		size_t marks = 0;
-		for (const char *p = q.format; *p; p++)
-			marks += *p == '%';
-		if (marks != 1)
-			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "bad formatting string: %s", q.format);
-		if (!q.stride)
-			continue;
-		if ((q.stride > 0 && q.end < q.start) || (q.stride < 0 && q.end > q.start))
-			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "to count %s make stride %s",
-			               q.stride > 0 ? "backwards" : "forward",
-			               q.stride > 0 ? "negative" : "positive");
-		for (int64_t n = q.start; q.stride > 0 ? n <= q.end : n >= q.end; n += q.stride)
-			if (!seq_format(c, q.format, n, err))
-				return false;
 	}
 	return true;
 }

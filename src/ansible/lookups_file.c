@@ -108,7 +108,9 @@ bool lk_template(struct lookup_call *c, struct err *err)
 		    !scope_render_file(&s, text, src, template_opts(c), &out, &secret, err))
 			return false;
 		struct val *v = NULL;
-		if (convert && out.n && strchr("{[TF", str_trim(out).n ? *str_trim(out).p : ' ') &&
+		/* What held nothing to compute is text, whatever it looks like. */
+		if (convert && jinja_is_template(text) && out.n &&
+		    strchr("{[TF", str_trim(out).n ? *str_trim(out).p : ' ') &&
 		    jinja_literal_eval(c->a, str_trim(out), &v) && (val_is_list(v) || val_is_map(v)))
 			val_push(c->ret, v);
 		else
@@ -306,14 +308,15 @@ bool lk_filetree(struct lookup_call *c, struct err *err)
 /* ---- commands -------------------------------------------------------------------------------------------
  */
 
-static bool run_shell(struct lookup_call *c, struct str cmd, struct str *ret, struct err *err)
+static bool run_shell(struct lookup_call *c, const char *plugin, struct str cmd, struct str *ret,
+                      struct err *err)
 {
 	const char *argv[] = {"/bin/sh", "-c", cmd.p, NULL};
 	struct proc_opts o = {.argv = argv, .cwd = c->s->e->playbook_dir};
 	struct proc_result r = {0};
 	bool ok = proc_run(&o, &r, err);
 	if (ok && r.status != 0)
-		ok = err_set(err, ERR_REMOTE, ORIGIN_NONE, "lookup_plugin.pipe(%.*s) returned %d",
+		ok = err_set(err, ERR_REMOTE, ORIGIN_NONE, "lookup_plugin.%s(%.*s) returned %d", plugin,
 		             STR_FMT(cmd), r.status);
 	if (ok)
 		*ret = buf_take(&r.out, c->a);
@@ -325,7 +328,7 @@ bool lk_pipe(struct lookup_call *c, struct err *err)
 {
 	VAL_EACH (i, c->terms) {
 		struct str out;
-		if (!run_shell(c, val_text(val_at(c->terms, i), c->a), &out, err))
+		if (!run_shell(c, "pipe", val_text(val_at(c->terms, i), c->a), &out, err))
 			return false;
 		while (out.n && isspace((unsigned char)out.p[out.n - 1]))
 			out.n--;
@@ -338,7 +341,7 @@ bool lk_lines(struct lookup_call *c, struct err *err)
 {
 	VAL_EACH (i, c->terms) {
 		struct str out;
-		if (!run_shell(c, val_text(val_at(c->terms, i), c->a), &out, err))
+		if (!run_shell(c, "lines", val_text(val_at(c->terms, i), c->a), &out, err))
 			return false;
 		out = strip_newline(out);
 		while (out.p && out.n) {
@@ -535,12 +538,42 @@ static bool ini_split(struct str line, struct str *ret_key, struct str *ret_valu
 	return n < line.n;
 }
 
+/* V with %(name)s and %% filled in from KEYS; what is neither stays as it is. */
+static void ini_expand(struct lookup_call *c, const struct val *keys, struct str v, unsigned depth,
+                       struct buf *out)
+{
+	for (size_t i = 0; i < v.n; i++) {
+		const char *end = memchr(v.p + i, ')', v.n - i);
+		bool named = end && v.p[i] == '%' && v.p[i + 1] == '(' && end[1] == 's';
+		struct str name = named ? str_n(v.p + i + 2, (size_t)(end - v.p) - i - 2) : STR("");
+		const struct val *of = named ? val_gets(keys, name) : NULL;
+		if (named && !of)
+			of = val_gets(keys, lowered(c->a, name));
+		if (of && depth) {
+			ini_expand(c, keys, val_get_str(of), depth - 1, out);
+			i = (size_t)(end - v.p) + 1;
+			continue;
+		}
+		buf_addc(out, v.p[i]);
+		i += v.p[i] == '%' && v.p[i + 1] == '%';
+	}
+}
+
+static void ini_push(struct lookup_call *c, const struct val *keys, const struct val *v)
+{
+	struct buf b = {0};
+	ini_expand(c, keys, val_get_str(v), opt_bool(c, "interpolation", true) ? 10 : 0, &b);
+	val_push(c->ret, opt_bool(c, "interpolation", true) ? val_str(c->a, buf_str(&b)) : (struct val *)v);
+	buf_free(&b);
+}
+
 /* The keys of SECTION and of [DEFAULT], as Python's configparser reads them: a value goes on in indented
- * lines. */
+ * lines. NULL: there is no such section. */
 static struct val *ini_read(struct lookup_call *c, struct str text, struct str section, bool fold)
 {
 	struct val *own = val_map(c->a), *dflt = val_map(c->a), *in = NULL;
 	struct str key = STR("");
+	bool there = str_eqc(section, "DEFAULT");
 	while (text.p) {
 		struct str raw = str_split(&text, '\n'), line = str_trim(raw), value;
 		bool more = raw.n && isspace((unsigned char)*raw.p) && in && key.n;
@@ -556,12 +589,13 @@ static struct val *ini_read(struct lookup_call *c, struct str text, struct str s
 			const char *end = memchr(line.p, ']', line.n);
 			struct str name = end ? str_n(line.p + 1, (size_t)(end - line.p - 1)) : STR("");
 			in = str_eqc(name, "DEFAULT") ? dflt : str_eq(name, section) ? own : NULL;
+			there = there || in == own;
 		} else if (in && ini_split(line, &key, &value)) {
 			key = fold ? lowered(c->a, key) : key;
 			val_sets(in, key, val_str(c->a, value));
 		}
 	}
-	return val_merge(c->a, dflt, own, false);
+	return there ? val_merge(c->a, dflt, own, false) : NULL;
 }
 
 /* With re=True all values whose key PATTERN matches, else the one of the key. False: there is none. */
@@ -571,7 +605,7 @@ static bool ini_pick(struct lookup_call *c, const struct val *keys, struct str k
 	struct val *v = re ? NULL : val_gets(keys, key), *hit;
 	*ret_found = v || re;
 	if (v)
-		val_push(c->ret, v);
+		ini_push(c, keys, v);
 	for (size_t i = 0; re && i < val_len(keys); i++) {
 		struct val *args = val_list(c->a);
 		val_push(args, val_key_at(keys, i));
@@ -579,7 +613,7 @@ static bool ini_pick(struct lookup_call *c, const struct val *keys, struct str k
 		if (!ctx_call_named(c->s->jinja, c->a, 't', STR("match"), args, val_map(c->a), &hit, err))
 			return false;
 		if (val_truthy(hit))
-			val_push(c->ret, val_value_at(keys, i));
+			ini_push(c, keys, val_value_at(keys, i));
 	}
 	return true;
 }
@@ -609,6 +643,9 @@ bool lk_ini(struct lookup_call *c, struct err *err)
 		if (props)
 			text = str_c(arena_printf(c->a, "[java_properties]\n%.*s", STR_FMT(text)));
 		struct val *keys = ini_read(c, text, section, fold), *dflt = val_get(o, "default");
+		if (!keys)
+			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "No section '%.*s' in %.*s",
+			               STR_FMT(section), STR_FMT(file));
 		if (fold && !(re && val_to_bool(re)))
 			key = lowered(c->a, key);
 		if (!ini_pick(c, keys, key, re && val_to_bool(re), &found, err))
@@ -642,11 +679,29 @@ static struct val *csv_line(struct arena *a, struct str line, char delim)
 	return fields;
 }
 
+static bool csv_term(const struct val *more, struct err *err)
+{
+	static const char *const names[] = {"_raw_params", "file",    "delimiter", "col",
+	                                    "keycol",      "default", "encoding"};
+	if (!val_map_str(more, "_raw_params", "").n)
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "Search key is required but was not found");
+	MAP_EACH (i, more) {
+		bool known = false;
+		for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+			known = known || str_eqc(val_get_str(val_key_at(more, i)), names[k]);
+		if (!known)
+			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "%s is not a valid option",
+			               val_get_strz(val_key_at(more, i)));
+	}
+	return true;
+}
+
 bool lk_csvfile(struct lookup_call *c, struct err *err)
 {
 	VAL_EACH (i, c->terms) {
 		struct val *more;
-		if (!args_parse(c->a, val_text(val_at(c->terms, i), c->a), ORIGIN_NONE, false, &more, err))
+		if (!args_parse(c->a, val_text(val_at(c->terms, i), c->a), ORIGIN_NONE, false, &more, err) ||
+		    !csv_term(more, err))
 			return false;
 		struct str key = val_map_str(more, "_raw_params", "");
 		val_del(more, STR("_raw_params"));
