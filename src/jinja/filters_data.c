@@ -634,59 +634,6 @@ static bool f_counter(struct jinja_call *c, struct val **ret, struct err *err)
 	return true;
 }
 
-/* keep_keys, remove_keys: of each map in a list the members named (or not named) in target */
-static bool f_pick_keys(struct jinja_call *c, struct val **ret, struct err *err)
-{
-	bool keep = *(const char *)c->user == 'k';
-	struct val *v[3], *list, *target;
-	struct str how;
-
-	if (!jinja_args(c, keep ? "keep_keys" : "remove_keys", "data target= matching_parameter=", v, err) ||
-	    !arg_str(c, v[2], STR("equal"), &how, err))
-		return false;
-	if (!v[1])
-		return jinja_fail(err, "target is required");
-	list = arg_iter(c, v[0], err);
-	target = v[1];
-	if (val_is_str(target)) {
-		target = val_list(c->a);
-		val_push(target, v[1]);
-	}
-	if (!list || !(target = arg_iter(c, target, err)))
-		return false;
-	*ret = val_list(c->a);
-	VAL_EACH (i, list) {
-		struct val *m = val_at(list, i), *r = val_map(c->a);
-
-		if (!val_is_map(m))
-			return jinja_fail(err, "a list of dictionaries is expected, not of %s",
-			                  val_type_name(m));
-		MAP_EACH (k, m) {
-			struct val *key = val_key_at(m, k);
-			struct str s = val_text(key, c->a);
-			bool hit = false;
-
-			VAL_EACH (t, target) {
-				struct str x = val_text(val_at(target, t), c->a);
-
-				if (str_eqc(how, "starts_with"))
-					hit |= str_starts(s, x.p);
-				else if (str_eqc(how, "ends_with"))
-					hit |= str_ends(s, x.p);
-				else if (str_eqc(how, "equal"))
-					hit |= str_eq(s, x);
-				else
-					return jinja_fail(err, "matching_parameter '%.*s' is not known here",
-					                  STR_FMT(how));
-			}
-			if (hit == keep)
-				val_setk(r, key, val_value_at(m, k));
-		}
-		val_push(*ret, r);
-	}
-	return true;
-}
-
 #define U JINJA_ALLOW_UNDEF
 
 const struct jinja_func jinja_filters_data[] = {
@@ -702,12 +649,10 @@ const struct jinja_func jinja_filters_data[] = {
         {"flatten", f_flatten, "Nested lists as one; levels, skip_nulls.", 0, NULL},
         {"intersect", f_set, "Items that are in both lists.", 0, "i"},
         {"items2dict", f_items2dict, "A list of {key, value} as a map.", 0, NULL},
-        {"keep_keys", f_pick_keys, "Of each map the members named.", 0, "k"},
         {"mandatory", f_mandatory, "Fails when the value is undefined.", U, NULL},
         {"permutations", f_choose, "All orders of the items, or of r of them.", 0, "p"},
         {"product", f_product, "All combinations of one item of each list.", 0, NULL},
         {"rekey_on_member", f_rekey, "Maps by the value of one of their members.", 0, NULL},
-        {"remove_keys", f_pick_keys, "Of each map the members not named.", 0, "r"},
         {"subelements", f_subelements, "Pairs of each map and each item of a list within it.", 0, NULL},
         {"symmetric_difference", f_set, "Items that are in one of the lists only.", 0, "s"},
         {"ternary", f_ternary, "The second value if the first is true, else the third.", U, NULL},
