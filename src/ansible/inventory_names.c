@@ -137,15 +137,17 @@ static bool is_name(struct str s)
 static bool is_ipv6(struct str s)
 {
 	size_t colons = 0;
+	bool shortened = false;
 	for (size_t i = 0; i < s.n; i++) {
 		size_t range = range_at(str_n(s.p + i, s.n - i));
-		if (s.p[i] == ':')
+		if (s.p[i] == ':') {
 			colons++;
-		else if (!range && !isxdigit((unsigned char)s.p[i]) && s.p[i] != '.')
+			shortened |= i && s.p[i - 1] == ':';
+		} else if (!range && !isxdigit((unsigned char)s.p[i]) && s.p[i] != '.')
 			return false;
 		i += range ? range - 1 : 0;
 	}
-	return colons > 1;
+	return shortened || colons == (memchr(s.p, '.', s.n) ? 6 : 7);
 }
 
 bool inventory_address(struct str text, struct str *ret_name, int64_t *ret_port)
