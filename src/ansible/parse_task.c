@@ -313,6 +313,9 @@ struct task *parse_task(struct loader *l, const struct val *ds, struct node *par
 	}
 	take_args(l, t);
 	settle_include(l, t);
+	if (handler && t->action &&
+	    (strcmp(t->action->name, "include_role") == 0 || strcmp(t->action->name, "import_role") == 0))
+		complain(l, t->n.at, "Using '%s' as a handler is not supported.", t->action->name);
 	task_rules(l, t);
 	return t;
 }
@@ -356,11 +359,14 @@ static struct block *parse_block(struct loader *l, const struct val *ds, struct 
 	b->n.at = val_origin(ds);
 	parse_keywords(l, &b->n, ds, ON_BLOCK, NULL);
 	static const enum kw kws[SEC_END] = {KW_BLOCK, KW_RESCUE, KW_ALWAYS};
-	for (int s = 0; s < SEC_END; s++)
-		parse_list(l, &b->sec[s], b->n.kw[kws[s]], &b->n, file, handlers);
-	if (!b->n.kw[KW_BLOCK])
-		complain(l, b->n.at, "'%s' keyword cannot be used without 'block'",
-		         b->n.kw[KW_RESCUE] ? "rescue" : "always");
+	for (int s = 0; s < SEC_END; s++) {
+		const struct val *list = b->n.kw[kws[s]];
+		parse_list(l, &b->sec[s], list, &b->n, file, handlers);
+		if (s != SEC_TASKS && list && val_len(list) &&
+		    !(b->n.kw[KW_BLOCK] && val_len(b->n.kw[KW_BLOCK])))
+			complain(l, b->n.at, "'%s' keyword cannot be used without 'block'",
+			         keywords[kws[s]].name);
+	}
 	return b;
 }
 
