@@ -30,6 +30,19 @@ struct val *result_veil(struct arena *a, struct val *v)
 	return out;
 }
 
+bool result_failed(const struct val *result)
+{
+	const struct val *results = val_get(result, "results"), *said = val_get(result, "failed_when_result");
+	bool asked = said != NULL, failed = asked && val_truthy(said);
+	for (size_t i = 0; results && val_is_list(results) && i < val_len(results); i++) {
+		const struct val *one = val_at(results, i);
+		said = val_is_map(one) ? val_get(one, "failed_when_result") : NULL;
+		asked = asked || said;
+		failed = failed || (said && val_truthy(said));
+	}
+	return asked ? failed : val_map_bool(result, "failed", false);
+}
+
 static void strip(struct val *v)
 {
 	for (size_t i = val_len(v); i-- > 0;) {
@@ -238,7 +251,7 @@ static void apply_one(struct task_run *t, struct host_run *hr, const struct item
                       const struct val *one)
 {
 	struct engine *e = t->e;
-	if (val_map_bool(one, "failed", false) || val_map_bool(one, "skipped", false))
+	if (result_failed(one) || val_map_bool(one, "skipped", false))
 		return;
 	store_facts(t, hr, one, r->s.delegate);
 	custom_stats(e, hr->host, one, hr == t->hr);
@@ -296,6 +309,22 @@ static void remember_change(struct task_run *t, struct host_run *hr)
 	val_push(e->changes, m);
 }
 
+/* The task as a rescue sees it: its words, and the parameters it ran with. */
+static struct val *told_task(struct task_run *t, struct arena *a)
+{
+	const struct val *args = t->items || !t->n_done ? NULL : t->v[0]->args;
+	struct val *info = val_map(a);
+	for (enum kw i = 0; i < KW_N; i++) {
+		struct val *v = kw_get(&t->task->n, t->frame, &t->e->pr->play->n, i);
+		if (keywords[i].where & ON_TASK)
+			val_set(info, keywords[i].name, v ? val_copy(a, v) : val_null());
+	}
+	val_set(info, "name", val_strz(a, t->task->name.n ? t->label : ""));
+	val_set(info, "action", val_strz(a, t->task->module_name));
+	val_set(info, "args", val_copy(a, args ? args : t->task->args));
+	return info;
+}
+
 /* EVERYBODY: a task that stands for all hosts failed. */
 static void failed(struct task_run *t, bool everybody)
 {
@@ -312,11 +341,7 @@ static void failed(struct task_run *t, bool everybody)
 		remember_failure(t, hr, false);
 		return;
 	}
-	struct val *info = val_map(hr->host->a);
-	val_set(info, "name", val_strz(hr->host->a, t->task->name.n ? t->label : ""));
-	val_set(info, "action", val_strz(hr->host->a, t->task->module_name));
-	val_set(info, "args", val_copy(hr->host->a, t->task->args));
-	hr->failed_task = val_mark_unsafe(hr->host->a, info);
+	hr->failed_task = val_mark_unsafe(hr->host->a, told_task(t, hr->host->a));
 	hr->failed_result = registered(e, hr->host, t->result);
 	e->removed[hr->host->index]--;
 	engine_stats_of(e, hr->host)->rescued++;
@@ -351,7 +376,7 @@ static void register_result(struct task_run *t, struct host_run *hr)
 static void leave_behind(struct task_run *t, struct host_run *hr)
 {
 	const struct val *res = t->result;
-	if (!val_map_bool(res, "unreachable", false) && !val_map_bool(res, "failed", false))
+	if (!val_map_bool(res, "unreachable", false) && !result_failed(res))
 		for (size_t i = 0; i < t->n_done; i++)
 			apply_one(t, hr, t->v[i], t->v[i]->result);
 	register_result(t, hr);
@@ -399,7 +424,7 @@ enum outcome result_process(struct task_run *t, struct host_run **all, size_t n_
 	if (val_map_bool(res, "unreachable", false)) {
 		unreachable(t, t->hr);
 		ret = OUTCOME_LOST;
-	} else if (!val_map_bool(res, "failed", false)) {
+	} else if (!result_failed(res)) {
 		count(t);
 	} else if (!t->ignored) {
 		failed(t, all != NULL);

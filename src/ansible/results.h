@@ -25,6 +25,9 @@ void result_meta_failed(struct engine *e, struct host_run *hr, struct task *t, s
                         const struct err *why);
 /* The inventory read anew, what tasks added to it on top; hosts that are gone leave the play. */
 bool result_refresh(struct engine *e, struct err *err);
+/* Whether RESULT counts as failed: as its "failed_when" (of one item at least) says, else as it says itself.
+ */
+bool result_failed(const struct val *result);
 /* What may be shown of V: where it was made of a secret, nothing but what the log hides the secret of. */
 struct val *result_veil(struct arena *a, struct val *v);
 #endif

@@ -228,7 +228,7 @@ static enum result_kind kind_of(const struct val *result)
 {
 	if (val_map_bool(result, "unreachable", false))
 		return RES_UNREACHABLE;
-	if (val_map_bool(result, "failed", false))
+	if (result_failed(result))
 		return RES_FAILED;
 	if (val_map_bool(result, "skipped", false))
 		return RES_SKIPPED;
@@ -341,6 +341,24 @@ static bool break_now(struct task_run *t, struct item_run *r)
 	return stop;
 }
 
+/* The label may tell of what the item registered. That of an item that was skipped need not be there. */
+static void label_again(struct item_run *r, bool inclusion)
+{
+	struct err err = {0};
+	if ((r->label && (inclusion || !r->t->task->n.kw[KW_REGISTER])) || item_label(r, &err))
+		return;
+	struct val *msg = val_strf(r->a, "Failed to template loop_control.label: %s", err_msg(&err));
+	err_clear(&err);
+	if (val_map_bool(r->result, "skipped", false)) {
+		struct val *warnings = val_list(r->a);
+		val_push(warnings, msg);
+		val_set(r->result, "warnings", warnings);
+		return;
+	}
+	val_set(r->result, "failed", val_bool(true));
+	val_set(r->result, "msg", msg);
+}
+
 static void item_finished(struct task_run *t, struct item_run *r)
 {
 	t->n_done++;
@@ -354,14 +372,8 @@ static void item_finished(struct task_run *t, struct item_run *r)
 		return;
 	}
 	add_item_keys(t, r);
-	struct err err = {0};
-	if (!r->label && !item_label(r, &err)) {
-		val_set(r->result, "failed", val_bool(true));
-		val_set(r->result, "msg",
-		        val_strf(t->a, "Failed to template loop_control.label: %s", err_msg(&err)));
-		err_clear(&err);
-	}
 	bool inclusion = t->inclusions != NULL && val_get(r->result, "include_args");
+	label_again(r, inclusion);
 	if (break_now(t, r))
 		t->ended_early = true;
 	if (!inclusion)
