@@ -320,12 +320,16 @@ static bool begin(struct item_run *r, struct err *err)
 	const struct task *t = r->t->task;
 	bool run;
 	struct val *cond = kw_all(&t->n, r->t->frame, &r->t->e->pr->play->n, KW_WHEN, r->a), *which = NULL;
-	if (!scope_bool(&r->s, kw_of(r, KW_NO_LOG), false, &r->no_log, err)) {
-		r->no_log = true;
-		return false;
+	struct err why = {0};
+	bool told = scope_bool(&r->s, kw_of(r, KW_NO_LOG), false, &r->no_log, &why);
+	r->no_log |= !told;
+	bool ok = scope_bool(&r->s, kw_of(r, KW_IGNORE_ERRORS), false, &r->ignore_errors, err) &&
+	          scope_bool(&r->s, kw_of(r, KW_IGNORE_UNREACHABLE), false, &r->ignore_unreachable, err);
+	if (!told) {
+		err_clear(err);
+		err_move(err, &why);
 	}
-	if (!scope_bool(&r->s, kw_of(r, KW_IGNORE_ERRORS), false, &r->ignore_errors, err) ||
-	    !scope_bool(&r->s, kw_of(r, KW_IGNORE_UNREACHABLE), false, &r->ignore_unreachable, err))
+	if (!told || !ok)
 		return false;
 	if (!scope_cond(&r->s, cond, &run, &which, err))
 		return false;

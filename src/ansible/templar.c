@@ -118,7 +118,9 @@ bool scope_resolve(void *ctx, struct str name, struct arena *a, struct val **ret
 	/* A variable that needs an undefined one is undefined itself: default() and "is defined" may still
 	 * help. */
 	const char *msg = err_msg(&why);
-	if (strstr(msg, " is undefined") || strstr(msg, " has no attribute ") ||
+	const struct val *raw = scope_raw(ctx, name);
+	bool on_purpose = raw && val_is_str(raw) && str_find(val_get_str(raw), STR("undef("), 0) >= 0;
+	if (on_purpose || strstr(msg, " is undefined") || strstr(msg, " has no attribute ") ||
 	    strstr(msg, " has no element ")) {
 		*ret = val_undef(a, name, arena_printf(a, "%s", msg));
 		err_clear(&why);
