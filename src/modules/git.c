@@ -1,4 +1,8 @@
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include "modules/attrs.h"
+#include "modules/digest.h"
 #include "modules/module.h"
 #include "modules/words.h"
 
@@ -7,17 +11,23 @@ struct git {
 	const char *program, *dest, *repo, *version, *remote;
 	const char *const *env;
 	bool bare;
+	int umask; /* as mod_cmd has it */
 };
 
 enum { MAX_ARGS = 24 };
 
-/* Octal when it is a text, as YAML's own octal numbers are otherwise; 0 for none, else the mask + 1. */
-static int task_umask(const struct mod_ctx *m)
+/* The task's umask + 1, as mod_cmd has it; 0 for none. It has to be a text of octal digits. */
+static bool task_umask(struct mod_ctx *m, int *ret)
 {
 	const struct val *v = val_get(m->args, "umask");
-	if (!v)
-		return 0;
-	return 1 + (val_kind(v) == VAL_INT ? (int)val_get_int(v) : (int)strtol(mod_arg(m, "umask"), NULL, 8));
+	char *end = NULL;
+	*ret = 0;
+	if (!v || val_is_null(v))
+		return true;
+	if (!val_is_str(v))
+		return mod_fail(m, "umask must be defined as a quoted octal integer");
+	*ret = 1 + (int)strtol(val_get_strz(v), &end, 8);
+	return (!*end && end != val_get_strz(v)) || mod_fail(m, "umask must be an octal integer");
 }
 
 /* git with WORDS (NULL-ended) in dest, or beside it when it is not there yet. */
@@ -28,9 +38,9 @@ static bool git(struct git *g, struct mod_out *out, const char *const words[])
 		argv[i + 1] = words[i];
 	struct mod_cmd cmd = {
 	        .argv = argv,
-	        .cwd = fs_is_dir(g->dest) ? g->dest : NULL,
+	        .cwd = g->dest && fs_is_dir(g->dest) ? g->dest : NULL,
 	        .extra_env = g->env,
-	        .umask = task_umask(g->m),
+	        .umask = g->umask,
 	};
 	return mod_spawn(g->m, &cmd, out);
 }
@@ -119,7 +129,7 @@ static const char *remote_head(struct git *g, const char *where)
 	struct arena *a = g->m->a;
 	const char *branch = g->version;
 	if (!z && strcmp(g->version, "HEAD") == 0)
-		branch = fs_is_dir(g->dest) ? head_branch(g) : NULL;
+		branch = g->dest && fs_is_dir(g->dest) ? head_branch(g) : NULL;
 	if (!z && !branch)
 		z = ASK(g, "ls-remote", where, "HEAD");
 	if (!z || !*z)
@@ -133,13 +143,51 @@ static const char *remote_head(struct git *g, const char *where)
 	return arena_strndup(a, z, strcspn(z, "\t "));
 }
 
+/* The words of a clone's depth and branch after the N that ARGV has; their new number. */
+static size_t clone_part(struct git *g, const char **argv, size_t n)
+{
+	struct mod_ctx *m = g->m;
+	bool head = strcmp(g->version, "HEAD") == 0, single = mod_bool(m, "single_branch"),
+	     shallow = mod_has(m, "depth");
+	bool named = !head && !is_sha(g->version) && (shallow || single) && remote_head(g, g->repo);
+	bool whole = shallow && (head || mod_has(m, "refspec"));
+	if (whole || (shallow && named)) {
+		argv[n++] = "--depth";
+		argv[n++] = mod_arg(m, "depth");
+	} else if (shallow) {
+		mod_warn(m, "Ignoring depth argument. Shallow clones are only available for HEAD, branches, "
+		            "tags or in combination with refspec.");
+	}
+	if (single)
+		argv[n++] = "--single-branch";
+	if (named && (single || !whole)) {
+		argv[n++] = "--branch";
+		argv[n++] = g->version;
+	}
+	return n;
+}
+
+/* What else the task wants of a new clone. */
+static bool clone_more(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	if (g->bare && strcmp(g->remote, "origin") != 0 &&
+	    !MUST(g, "Failed to add the remote", "remote", "add", g->remote, g->repo))
+		return false;
+	if (!mod_has(m, "refspec"))
+		return true;
+	const char *spec = mod_arg(m, "refspec"), *what = "Failed to fetch the refspec";
+	return mod_has(m, "depth")
+	               ? MUST(g, what, "fetch", "--depth", mod_arg(m, "depth"), g->remote, spec)
+	               : MUST(g, what, "fetch", g->remote, spec);
+}
+
 static bool clone(struct git *g)
 {
 	struct mod_ctx *m = g->m;
 	const char *argv[MAX_ARGS] = {"clone"};
 	size_t n = 1;
 	struct err e = {0};
-	bool branch = strcmp(g->version, "HEAD") != 0 && !is_sha(g->version);
 	if (!fs_mkdirs(fs_dirname(m->a, g->dest), 0777, &e))
 		return mod_fail_err(m, &e);
 	if (g->bare) {
@@ -148,16 +196,7 @@ static bool clone(struct git *g)
 		argv[n++] = "--origin";
 		argv[n++] = g->remote;
 	}
-	if (mod_has(m, "depth") && (branch || !is_sha(g->version))) {
-		argv[n++] = "--depth";
-		argv[n++] = mod_arg(m, "depth");
-		if (branch && remote_head(g, g->repo)) {
-			argv[n++] = "--branch";
-			argv[n++] = g->version;
-		}
-	}
-	if (mod_bool(m, "single_branch"))
-		argv[n++] = "--single-branch";
+	n = clone_part(g, argv, n);
 	if (mod_has(m, "reference")) {
 		argv[n++] = "--reference";
 		argv[n++] = mod_arg(m, "reference");
@@ -167,16 +206,16 @@ static bool clone(struct git *g)
 	argv[n++] = "--";
 	argv[n++] = g->repo;
 	argv[n] = g->dest;
-	return must(g, "Failed to clone", argv) &&
-	       (!mod_has(m, "refspec") ||
-	        MUST(g, "Failed to fetch the refspec", "fetch", g->remote, mod_arg(m, "refspec")));
+	return must(g, "Failed to clone", argv) && clone_more(g);
 }
 
 static bool fetch(struct git *g)
 {
 	struct mod_ctx *m = g->m;
-	const char *argv[MAX_ARGS] = {"fetch", "--tags", "--force"};
-	size_t n = 3;
+	const char *argv[MAX_ARGS] = {"fetch", "--tags"};
+	size_t n = 2;
+	if (mod_bool(m, "force")) /* tags that moved move here too */
+		argv[n++] = "--force";
 	if (mod_has(m, "depth")) {
 		argv[n++] = "--depth";
 		argv[n++] = mod_arg(m, "depth");
@@ -204,54 +243,145 @@ static bool checkout(struct git *g)
 	if (has_ref(g, arena_printf(a, "refs/heads/%s", v)))
 		return MUST(g, what, "checkout", "--force", v, "--") &&
 		       MUST(g, arena_printf(a, "Failed to reset to %s", at), "reset", "--hard", at, "--");
-	return MUST(g, what, "checkout", "--force", "--track", "-b", v, at);
+	/* What a shallow clone is configured to fetch leaves other branches out: those cannot be tracked. */
+	bool partial = mod_has(g->m, "depth") || mod_bool(g->m, "single_branch");
+	return MUST(g, what, "checkout", "--force", partial ? "--no-track" : "--track", "-b", v, at);
 }
 
-static bool submodules(struct git *g)
+static bool has_submodules(const struct git *g)
 {
-	if (g->bare || !mod_bool(g->m, "recursive") || !fs_exists(fs_join(g->m->a, g->dest, ".gitmodules")))
-		return true;
-	return MUST(g, "Failed to sync submodules", "submodule", "sync", "--recursive") &&
-	       MUST(g, "Failed to init/update submodules", "submodule", "update", "--init", "--recursive",
-	            mod_bool(g->m, "track_submodules") ? "--remote" : "--force");
+	return !g->bare && mod_bool(g->m, "recursive") &&
+	       fs_exists(fs_join(g->m->a, g->dest, ".gitmodules"));
 }
 
-/* Whether a submodule is not at the commit that is recorded for it. */
-static bool submodules_differ(struct git *g)
+/* Where the submodules are, a line each; it begins with a blank where that is the commit recorded for it. */
+static struct str submodule_status(struct git *g)
 {
 	struct mod_out out;
-	if (g->bare || !mod_bool(g->m, "recursive") || !fs_exists(fs_join(g->m->a, g->dest, ".gitmodules")) ||
-	    !GIT(g, &out, "submodule", "status", "--recursive"))
-		return false;
-	while (out.out.n) {
-		struct str line = str_split(&out.out, '\n');
-		if (line.n && line.p[0] != ' ')
+	return GIT(g, &out, "submodule", "status", "--recursive") ? out.out : STR("");
+}
+
+/* Whether a submodule is not where it should be, as far as can be told without asking its own remote. */
+static bool submodules_differ(struct git *g)
+{
+	struct str rest = has_submodules(g) ? submodule_status(g) : STR("");
+	bool track = mod_bool(g->m, "track_submodules");
+	while (rest.n) {
+		struct str line = str_split(&rest, '\n');
+		if (line.n && (track || line.p[0] != ' '))
 			return true;
 	}
 	return false;
 }
 
+static bool submodules(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	const char *argv[MAX_ARGS] = {"submodule", "update", "--init", "--recursive"};
+	size_t n = 4;
+	if (!has_submodules(g))
+		return true;
+	if (mod_bool(m, "track_submodules"))
+		argv[n++] = "--remote";
+	if (mod_bool(m, "force"))
+		argv[n++] = "--force";
+	struct str before = submodule_status(g);
+	if (!MUST(g, "Failed to sync submodules", "submodule", "sync", "--recursive") ||
+	    !must(g, "Failed to init/update submodules", argv))
+		return false;
+	if (!str_eq(before, submodule_status(g))) {
+		mod_setb(m, "submodules_changed", true);
+		mod_changed(m);
+	}
+	return true;
+}
+
+/* The primary key's fingerprint in what gpg says of a good signature. */
+static struct str fingerprint(struct str said)
+{
+	struct str word = {0};
+	while (said.n) {
+		struct str line = str_split(&said, '\n');
+		if (!str_starts(line, "[GNUPG:] VALIDSIG "))
+			continue;
+		for (size_t i = 0; line.n && i < 12; i++) {
+			struct str next = str_split(&line, ' ');
+			if (i == 2 || i == 11)
+				word = next;
+		}
+		break;
+	}
+	return word;
+}
+
 static bool verify(struct git *g)
 {
-	if (!mod_bool(g->m, "verify_commit"))
+	struct mod_ctx *m = g->m;
+	const struct val *allowed = mod_list(m, "gpg_allowlist");
+	struct mod_out out;
+	if (!mod_bool(m, "verify_commit"))
 		return true;
-	bool tag = has_ref(g, arena_printf(g->m->a, "refs/tags/%s", g->version));
-	return MUST(g,
-	            arena_printf(g->m->a, "Failed to verify GPG signature of commit/tag \"%s\"", g->version),
-	            tag ? "verify-tag" : "verify-commit", tag ? g->version : "HEAD");
+	bool tag = has_ref(g, arena_printf(m->a, "refs/tags/%s", g->version));
+	const char *kind = tag ? "verify-tag" : "verify-commit", *what = tag ? g->version : "HEAD";
+	if (!MUST(g, arena_printf(m->a, "Failed to verify GPG signature of commit/tag \"%s\"", g->version),
+	          kind, what))
+		return false;
+	if (!val_len(allowed))
+		return true;
+	if (!GIT(g, &out, kind, "--raw", what))
+		return false;
+	struct str key = fingerprint(out.err);
+	VAL_EACH (i, allowed)
+		if (str_eq(key, val_get_str(val_at(allowed, i))))
+			return true;
+	return mod_fail(m, "The gpg_allowlist does not include the public key \"%.*s\" for this commit",
+	                STR_FMT(key));
+}
+
+/* The files of the version as an archive of the kind its name ends in; touched only where it would differ. */
+static bool make_archive(struct git *g)
+{
+	static const char *const kinds[][2] = {
+	        {".zip", "zip"}, {".gz", "tar.gz"}, {".tar", "tar"}, {".tgz", "tgz"}};
+	struct mod_ctx *m = g->m;
+	struct err e = {0};
+	const char *to = mod_arg(m, "archive"), *end = to ? strrchr(fs_basename(to), '.') : NULL,
+	           *kind = NULL, *prefix = mod_arg(m, "archive_prefix");
+	if (!to)
+		return true;
+	if (m->check) {
+		mod_changed(m);
+		return true;
+	}
+	for (size_t i = 0; end && i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (strcmp(end, kinds[i][0]) == 0)
+			kind = kinds[i][1];
+	if (!kind)
+		return mod_fail(m, "Unable to get file extension from archive file name : %s", to);
+	const char *tmp = arena_printf(m->a, "%s.%d.tmp", to, (int)getpid());
+	bool ok = MUST(g, "Failed to perform archive operation", "archive", "--format", kind, "--output", tmp,
+	               arena_printf(m->a, "--prefix=%s", prefix ? prefix : ""), g->version);
+	const char *had = ok && fs_exists(to) ? digest_file(m->a, "sha1", to, &e) : NULL;
+	const char *got = ok ? digest_file(m->a, "sha1", tmp, &e) : NULL;
+	if (ok && (!had || !got || strcmp(had, got) != 0)) {
+		ok = rename(tmp, to) == 0 || mod_fail_sys(m, "Failed to move %s to %s", tmp, to);
+		mod_changed(m);
+	}
+	err_clear(&e);
+	unlink(tmp);
+	return ok;
 }
 
 static bool finish(struct git *g, const char *before)
 {
 	struct mod_ctx *m = g->m;
-	bool differ = submodules_differ(g);
-	if (!(g->bare || checkout(g)) || !submodules(g) || !verify(g))
+	if (!(g->bare || checkout(g)) || !verify(g) || !submodules(g))
 		return false;
 	const char *after = ASK(g, "rev-parse", "HEAD");
 	mod_set(m, "after", after ? val_strz(m->a, after) : val_null());
-	if (differ || !before || !after || strcmp(before, after) != 0)
+	if (!before || !after || strcmp(before, after) != 0)
 		mod_changed(m);
-	return true;
+	return make_archive(g);
 }
 
 static bool make_clone(struct git *g)
@@ -260,9 +390,9 @@ static bool make_clone(struct git *g)
 	mod_set(m, "before", val_null());
 	if (m->check || !mod_bool(m, "clone")) {
 		const char *head = remote_head(g, g->repo);
-		if (!head)
-			return mod_fail(m, "Could not determine remote revision for %s", g->version);
-		mod_sets(m, "after", head);
+		if (!head && !MUST(g, "Could not determine remote revision", "ls-remote", g->repo))
+			return false;
+		mod_sets(m, "after", head ? head : g->version); /* it may be the start of a sum */
 		mod_changed(m);
 		return true;
 	}
@@ -284,8 +414,10 @@ static bool clean_up(struct git *g)
 	if (!mod_bool(m, "force"))
 		return mod_fail(m, "Local modifications exist in the destination: %s (force=no).", g->dest);
 	mod_changed(m);
-	return m->check ||
-	       MUST(g, "Failed to reset the local modifications", "reset", "--hard", "HEAD", "--");
+	if (m->check)
+		return true;
+	mod_setf(m, "msg", "Local modifications exist in the destination: %s", g->dest);
+	return MUST(g, "Failed to reset the local modifications", "reset", "--hard", "HEAD", "--");
 }
 
 static bool update(struct git *g)
@@ -296,7 +428,7 @@ static bool update(struct git *g)
 	mod_set(m, "before", before ? val_strz(m->a, before) : val_null());
 	if (!mod_bool(m, "update")) {
 		mod_set(m, "after", before ? val_strz(m->a, before) : val_null());
-		return true;
+		return make_archive(g);
 	}
 	if (!clean_up(g))
 		return false;
@@ -311,7 +443,7 @@ static bool update(struct git *g)
 	const char *head = remote_head(g, g->repo);
 	if (before && head && strcmp(before, head) == 0 && !submodules_differ(g) && !mod_is_changed(m)) {
 		mod_sets(m, "after", before);
-		return verify(g);
+		return verify(g) && make_archive(g);
 	}
 	if (m->check) {
 		mod_set(m, "after", head ? val_strz(m->a, head) : val_null());
@@ -323,6 +455,45 @@ static bool update(struct git *g)
 		return true;
 	}
 	return fetch(g) && finish(g, before);
+}
+
+/* Where the repository of dest is, or would be; NULL and failed where its .git is a file that leads nowhere. */
+static const char *repository(struct git *g)
+{
+	struct mod_ctx *m = g->m;
+	const char *at = g->bare ? g->dest : fs_join(m->a, g->dest, ".git");
+	struct stat st;
+	struct str text;
+	if (stat(at, &st) != 0 || !S_ISREG(st.st_mode))
+		return at;
+	if (!mod_read(m, at, &text))
+		return NULL;
+	text = str_trim(text);
+	if (str_starts(text, "gitdir: ")) {
+		at = fs_join(m->a, g->dest, arena_strndup(m->a, text.p + 8, text.n - 8));
+		if (fs_is_dir(at))
+			return at;
+	}
+	mod_fail(m, "Current repo does not have a valid reference to a separate Git dir or it refers to the "
+	            "invalid path");
+	return NULL;
+}
+
+/* The repository of a clone moves to where the task wants it. */
+static bool move_repository(struct git *g, const char *from)
+{
+	struct mod_ctx *m = g->m;
+	const char *to = mod_arg(m, "separate_git_dir");
+	if (!to || strcmp(path_real(m->a, to), path_real(m->a, from)) == 0)
+		return true;
+	mod_changed(m);
+	if (m->check)
+		return true;
+	if (fs_exists(to))
+		return mod_fail(m, "Separate-git-dir path %s already exists.", to);
+	mod_sets(m, "git_dir_before", from);
+	mod_sets(m, "git_dir_now", to);
+	return MUST(g, "Unable to move git dir", "init", "--quiet", "--separate-git-dir", to);
 }
 
 /* A path is a file:// address: depth works only with those. As Ansible writes it, so does .git/config. */
@@ -346,19 +517,26 @@ static bool run(struct mod_ctx *m)
 	};
 	if (!g.program)
 		return mod_fail(m, "Failed to find required executable \"git\"");
-	if (!g.dest && (mod_bool(m, "clone") || !m->check))
+	if (!task_umask(m, &g.umask))
+		return false;
+	if (mod_has(m, "archive_prefix") && !mod_has(m, "archive"))
+		return mod_fail(m, "missing parameter(s) required by 'archive_prefix': archive");
+	if (!g.dest && mod_bool(m, "clone"))
 		return mod_fail(m, "the destination directory must be specified unless clone=no");
 	if (g.version[0] == '-' || g.repo[0] == '-' || g.remote[0] == '-')
 		return mod_fail(m, "repo, version and remote cannot begin with a dash");
 	make_env(&g);
-	if (fs_exists(fs_join(m->a, g.dest, g.bare ? "config" : ".git")))
-		return update(&g);
+	const char *at = g.dest ? repository(&g) : NULL;
+	if (g.dest && !at)
+		return false;
+	if (at && fs_exists(fs_join(m->a, at, "config")))
+		return move_repository(&g, at) && update(&g);
 	return make_clone(&g);
 }
 
 static const struct mod_arg args[] = {
         {"repo", MT_STR, MA_REQUIRED, .aliases = "name", .doc = "The address to clone."},
-        {"dest", MT_PATH, MA_REQUIRED, .doc = "Where to."},
+        {"dest", MT_PATH, .doc = "Where to."},
         {"version", MT_STR, .dflt = "HEAD", .doc = "The branch, tag or commit to check out."},
         {"remote", MT_STR, .dflt = "origin", .doc = "What to call where it comes from."},
         {"force", MT_BOOL, .dflt = "false", .doc = "Throw away what was changed here."},
@@ -373,6 +551,10 @@ static const struct mod_arg args[] = {
         {"reference", MT_STR, .doc = "A repository to take objects from."},
         {"separate_git_dir", MT_PATH, .doc = "Where to keep the repository itself."},
         {"verify_commit", MT_BOOL, .dflt = "false", .doc = "Check the commit's or tag's signature."},
+        {"gpg_allowlist", MT_LIST, .elem = MT_STR, .aliases = "gpg_whitelist",
+         .doc = "Fingerprints of the keys that may have signed it."},
+        {"archive", MT_PATH, .doc = "An archive to make of the files: .zip, .tar, .tar.gz or .tgz."},
+        {"archive_prefix", MT_STR, .doc = "What stands before the names in it."},
         {"accept_hostkey", MT_BOOL, .dflt = "false", .doc = "Take any host key."},
         {"accept_newhostkey", MT_BOOL, .dflt = "false", .doc = "Take a host key that is new."},
         {"key_file", MT_PATH, .doc = "The private key to log in with."},
@@ -388,6 +570,6 @@ const struct module module_row_git = {
         .doc = "Keeps a clone of a git repository at a version.",
         .args = args,
         .flags = MOD_CHECK,
-        .mutually_exclusive = "accept_hostkey|accept_newhostkey",
+        .mutually_exclusive = "separate_git_dir|bare;accept_hostkey|accept_newhostkey",
         .run = run,
 };
