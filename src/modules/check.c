@@ -359,6 +359,8 @@ static void check_unknown(struct check *c, const struct mod_arg *spec, bool file
                           const struct val *args)
 {
 	struct buf unknown = {0}, known = {0};
+	struct str *names = NULL;
+	size_t n = 0, cap = 0;
 	struct suggest near = {0};
 	struct origin at = val_origin(args);
 	MAP_EACH (i, args) {
@@ -366,12 +368,14 @@ static void check_unknown(struct check *c, const struct mod_arg *spec, bool file
 		struct str name = val_text(k, c->a);
 		if (is_internal(name, raw_params) || find_arg(spec, files, name))
 			continue;
-		if (!unknown.n) {
+		if (!n) {
 			at = val_origin(k).src ? val_origin(k) : val_origin(v);
 			near.name = name;
 		}
-		buf_printf(&unknown, "%s%.*s", unknown.n ? ", " : "", STR_FMT(name));
+		names = arena_grow(c->a, names, n, &cap, sizeof(*names));
+		names[n++] = name;
 	}
+	put_names(&unknown, names, n);
 	if (unknown.n)
 		put_known(c, spec, files, &known);
 	for (const struct mod_arg *p = spec; unknown.n && p && p->name; p++)
