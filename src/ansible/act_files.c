@@ -441,6 +441,48 @@ bool act_patch(struct item_run *r, struct err *err)
 	return submit_with_file(r, "patch", args, src, err);
 }
 
+/* BODY, a form, with the content of the files its parts name: only the controller has those. */
+static struct val *form_with_files(struct item_run *r, const struct val *body, struct err *err)
+{
+	struct val *form = val_shallow(r->a, body);
+	MAP_EACH (i, body) {
+		const struct val *part = val_value_at(body, i);
+		struct val *name = val_is_map(part) ? val_get(part, "filename") : NULL;
+		struct str text;
+		if (!name || val_get(part, "content"))
+			continue;
+		const char *path = scope_find(&r->s, "files", val_text(name, r->a));
+		if (!path) {
+			not_found(r, name, "files", err);
+			return NULL;
+		}
+		if (!read_file(r, path, &text, err))
+			return NULL;
+		struct val *filled = val_shallow(r->a, part);
+		val_set(filled, "content", val_str(r->a, text));
+		val_setk(form, val_key_at(body, i), filled);
+	}
+	return form;
+}
+
+bool act_uri(struct item_run *r, struct err *err)
+{
+	struct val *src = val_get(r->args, "src"), *args = val_shallow(r->a, r->args),
+	           *body = val_get(args, "body");
+	const struct val *format = val_get(args, "body_format");
+	if (act_bool(r, "remote_src", false))
+		return act_submit(r, "uri", args, err);
+	if (src)
+		return submit_with_file(r, "uri", args, src, err);
+	if (body && val_is_map(body) && format && str_eqc(val_text(format, r->a), "form-multipart")) {
+		body = form_with_files(r, body, err);
+		if (!body)
+			return false;
+		val_set(args, "body", body);
+	}
+	return act_submit(r, "uri", args, err);
+}
+
 static bool read_fragment(void *ctx, const char *path, struct str *ret, struct err *err)
 {
 	return read_file(ctx, path, ret, err);

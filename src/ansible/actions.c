@@ -17,6 +17,7 @@ const struct action action_table[] = {
         {"copy", ACT_PLAIN, ACT_CHECK, act_copy, act_copy_done},
         {"script", ACT_PLAIN, ACT_RAW | ACT_FREE | ACT_CHECK, act_script, NULL},
         {"unarchive", ACT_PLAIN, ACT_CHECK, act_unarchive, NULL},
+        {"uri", ACT_PLAIN, ACT_CHECK | ACT_ASYNC, act_uri, NULL},
         {"patch", ACT_PLAIN, ACT_CHECK, act_patch, NULL},
         {"ansible.posix.patch", ACT_PLAIN, ACT_CHECK, act_patch, NULL},
         {"synchronize", ACT_PLAIN, ACT_CHECK, act_synchronize, NULL},

@@ -29,6 +29,7 @@ bool act_script(struct item_run *r, struct err *err);
 bool act_patch(struct item_run *r, struct err *err);
 bool act_synchronize(struct item_run *r, struct err *err);
 bool act_unarchive(struct item_run *r, struct err *err);
+bool act_uri(struct item_run *r, struct err *err);
 bool act_fetch(struct item_run *r, struct err *err);
 bool act_fetch_done(struct item_run *r, struct err *err);
 bool act_assemble(struct item_run *r, struct err *err);

@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include "modules/fetch_url.h"
 
+enum { MAX_HOPS = 10 };
+
 struct transfer {
 	struct mod_ctx *m;
 	const struct fetch *f;
@@ -161,22 +163,78 @@ static void set_security(struct mod_ctx *m, CURL *c)
 	}
 }
 
+/* MAP less the entries with a name (in any case) in NAMES, which ends in NULL, or in the list MORE. */
+static struct val *headers_less(struct mod_ctx *m, const struct val *map, const char *const names[],
+                                const struct val *more)
+{
+	struct val *left = val_map(m->a);
+	MAP_EACH (i, map) {
+		const char *k = val_get_strz(val_key_at(map, i));
+		bool gone = false;
+		for (size_t n = 0; names[n]; n++)
+			gone = gone || strcasecmp(k, names[n]) == 0;
+		VAL_EACH (n, more)
+			gone = gone || strcasecmp(k, val_get_strz(val_at(more, n))) == 0;
+		if (!gone)
+			val_setk(left, val_key_at(map, i), val_value_at(map, i));
+	}
+	return left;
+}
+
+/* The length of the part of URL before its path. */
+static size_t origin_length(const char *url)
+{
+	const char *p = strstr(url, "://");
+	p = p ? p + 3 : url;
+	return (size_t)(p - url) + strcspn(p, "/?#");
+}
+
+/* What F asks after an answer of STATUS that leads to TO; false where that answer is the last. AUTH says on
+ * return whether the user's name and password go along. */
+static bool redirected(struct mod_ctx *m, struct fetch *f, long status, const char *to, bool *auth)
+{
+	static const char *const body[] = {"content-length", "content-type", "transfer-encoding", NULL};
+	static const char *const secret[] = {"authorization", "cookie", NULL};
+	const char *method = f->method ? f->method : "GET";
+	bool head = strcmp(method, "HEAD") == 0, post = strcmp(method, "POST") == 0,
+	     reads = head || strcmp(method, "GET") == 0, urllib = strcmp(f->follow, "urllib2") == 0,
+	     keeps = status == 307 || status == 308;
+	const struct val *drop = mod_list(m, "unredirected_headers");
+	if (strcmp(f->follow, "none") == 0 || (strcmp(f->follow, "safe") == 0 && !reads) ||
+	    (urllib && !reads && (keeps || !post)))
+		return false;
+	if (!keeps) {
+		f->body = (struct str){0};
+		if (!head && (status != 301 || post || urllib))
+			f->method = "GET";
+	}
+	size_t n = origin_length(to);
+	bool same = n == origin_length(f->url) && strncmp(to, f->url, n) == 0;
+	*auth = *auth && same;
+	VAL_EACH (i, drop)
+		*auth = *auth && strcasecmp(val_get_strz(val_at(drop, i)), "authorization") != 0;
+	if (f->headers)
+		f->headers = headers_less(m, f->headers, keeps ? body + 3 : body, drop);
+	if (f->headers && !same)
+		f->headers = headers_less(m, f->headers, secret, val_list(m->a));
+	f->url = to;
+	return true;
+}
+
 static void set_request(struct mod_ctx *m, CURL *c, const struct fetch *f)
 {
 	const char *method = f->method ? f->method : "GET";
-	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-	bool follow = strcmp(f->follow, "all") == 0 || (strcmp(f->follow, "safe") == 0 && reads);
+	bool sends = strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
 	curl_easy_setopt(c, CURLOPT_URL, f->url);
+	curl_easy_setopt(c, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
 	if (strcmp(method, "HEAD") == 0)
 		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
-	if (f->body.n || (!reads && strcmp(method, "DELETE") != 0)) {
+	if (f->body.n || sends) {
 		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->body.n);
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, f->body.n ? f->body.p : "");
 	}
-	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, follow ? 1L : 0L);
-	curl_easy_setopt(c, CURLOPT_MAXREDIRS, 10L);
 	curl_easy_setopt(c, CURLOPT_USERAGENT,
 	                 mod_has(m, "http_agent") ? mod_arg(m, "http_agent") : "ansible-httpget");
 	long timeout = (long)mod_int(m, "timeout", 30);
@@ -201,6 +259,8 @@ static const char *unreached(struct arena *a, CURL *c, CURLcode rc, const char *
 		return "[Errno -2] Name or service not known";
 	if (rc == CURLE_OPERATION_TIMEDOUT)
 		return "timed out";
+	if (rc == CURLE_PARTIAL_FILE)
+		return "Incomplete read";
 	return *why ? why : curl_easy_strerror(rc);
 }
 
@@ -247,6 +307,60 @@ static void fetch_file(struct transfer *t)
 	buf_free(&t->body);
 }
 
+const char *fetch_absolute(struct mod_ctx *m, const char *base, const char *to)
+{
+	CURLU *u = curl_url();
+	char *whole = NULL;
+	if (u && !curl_url_set(u, CURLUPART_URL, base, 0) &&
+	    !curl_url_set(u, CURLUPART_URL, to, CURLU_URLENCODE) &&
+	    !curl_url_get(u, CURLUPART_URL, &whole, 0))
+		to = arena_strdup(m->a, whole);
+	curl_free(whole);
+	curl_url_cleanup(u);
+	return to;
+}
+
+/* Where an answer of STATUS sends the one who asked for URL; NULL where it does not. */
+static const char *next_address(struct transfer *t, const char *url)
+{
+	static const long codes[] = {301, 302, 303, 307, 308};
+	const struct val *to = val_get(t->ret->headers, "location");
+	for (size_t i = 0; to && i < sizeof(codes) / sizeof(*codes); i++)
+		if (t->ret->status == codes[i])
+			return fetch_absolute(t->m, url, val_get_strz(to));
+	return NULL;
+}
+
+/* Asks for NOW, and on from there; NOW says at its end what was asked last. */
+static CURLcode follow(struct transfer *t, CURL *c, struct fetch *now)
+{
+	bool auth = true;
+	for (int hop = 0;; hop++) {
+		struct curl_slist *headers = header_list(t->m, now);
+		double seconds = 0;
+		set_request(t->m, c, now);
+		set_proxy(t->m, c, now->url);
+		curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+		CURLcode rc = curl_easy_perform(c);
+		curl_slist_free_all(headers);
+		curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &t->ret->status);
+		curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &seconds);
+		t->ret->seconds += seconds;
+		const char *to = next_address(t, now->url);
+		if (rc != CURLE_OK || !to || hop == MAX_HOPS ||
+		    !redirected(t->m, now, t->ret->status, to, &auth))
+			return rc;
+		if (!auth) {
+			curl_easy_setopt(c, CURLOPT_USERNAME, NULL);
+			curl_easy_setopt(c, CURLOPT_PASSWORD, NULL);
+		}
+		buf_free(&t->body);
+		t->ret->bytes = 0;
+		if (now->out_fd >= 0 && (ftruncate(now->out_fd, 0) != 0 || lseek(now->out_fd, 0, SEEK_SET) != 0))
+			return CURLE_WRITE_ERROR;
+	}
+}
+
 void fetch_url(struct mod_ctx *m, const struct fetch *f, struct fetched *ret)
 {
 	char why[CURL_ERROR_SIZE] = "";
@@ -262,32 +376,24 @@ void fetch_url(struct mod_ctx *m, const struct fetch *f, struct fetched *ret)
 		ret->msg = "Request failed: curl cannot start";
 		return;
 	}
-	struct curl_slist *headers = header_list(m, f);
-	set_request(m, c, f);
 	set_security(m, c);
-	set_proxy(m, c, f->url);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_COOKIEFILE, "");
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, &t);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, &t);
-	CURLcode rc = curl_easy_perform(c);
-	char *url = NULL;
-	long redirects = 0;
-	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &ret->status);
-	curl_easy_getinfo(c, CURLINFO_EFFECTIVE_URL, &url);
-	curl_easy_getinfo(c, CURLINFO_REDIRECT_COUNT, &redirects);
-	curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &ret->seconds);
-	ret->url = url ? arena_strdup(m->a, url) : f->url;
-	ret->redirected = redirects > 0;
+	struct fetch now = *f;
+	CURLcode rc = follow(&t, c, &now);
+	/* An answer that is an error is told of with the address that was asked first. */
+	ret->url = rc == CURLE_OK && ret->status < 300 ? now.url : f->url;
+	ret->redirected = strcmp(ret->url, f->url) != 0;
 	/* file:// and ftp:// have no HTTP status. */
 	if (rc == CURLE_OK && (ret->status == 0 || strncmp(f->url, "http", 4) != 0))
 		ret->status = 200;
 	set_message(&t, c, rc, why);
 	ret->body = buf_take(&t.body, m->a);
 	buf_free(&t.body);
-	curl_slist_free_all(headers);
 	curl_easy_cleanup(c);
 }
 
@@ -300,7 +406,7 @@ const char *fetch_to_temp(struct mod_ctx *m, const char *url, const char *suffix
 		mod_fail_sys(m, "cannot create a temporary file in %s", m->tmp);
 		return NULL;
 	}
-	fetch_url(m, &(struct fetch){.url = url, .follow = "all", .out_fd = fd}, &got);
+	fetch_url(m, &(struct fetch){.url = url, .follow = "urllib2", .out_fd = fd}, &got);
 	close(fd);
 	if (got.status == 200)
 		return path;

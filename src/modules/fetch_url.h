@@ -10,7 +10,7 @@ struct fetch {
 	struct str body;
 	const struct val *headers; /* map or NULL */
 	const char *if_modified;   /* a date for If-Modified-Since, or NULL */
-	const char *follow;        /* "all", "safe", "none" */
+	const char *follow;        /* "all", "safe", "none", "urllib2" */
 	int out_fd;                /* >= 0: the body goes there, not into "body" of the answer */
 };
 
@@ -40,6 +40,8 @@ struct fetched {
 	        {"http_agent", MT_STR, .dflt = "ansible-httpget", .doc = "The User-Agent."},                \
 	        {"timeout", MT_INT, .dflt = "30",                                                           \
 	         .doc = "Seconds until the connection is there or stands still."},                          \
+	        {"unredirected_headers", MT_LIST, .elem = MT_STR,                                           \
+	         .doc = "Headers that a redirected request does not get."},                                 \
 	        {"ciphers", MT_LIST, .elem = MT_STR, .doc = "TLS ciphers."},                                \
 	        {"decompress", MT_BOOL, .dflt = "true", .doc = "Unpack a compressed answer."},              \
 	        {"use_netrc", MT_BOOL, .dflt = "true", .doc = "Ignored."},                                  \
@@ -50,6 +52,8 @@ struct fetched {
 /* Always answers: what went wrong is in status and msg. Takes the shared arguments from m->args where they
  * are. */
 void fetch_url(struct mod_ctx *m, const struct fetch *f, struct fetched *ret);
+/* The address TO as seen from BASE, which it may be relative to. */
+const char *fetch_absolute(struct mod_ctx *m, const char *base, const char *to);
 /* URL's content in a temporary file ending in SUFFIX, to be removed by the caller; NULL and failed. */
 const char *fetch_to_temp(struct mod_ctx *m, const char *url, const char *suffix);
 #endif

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -26,47 +27,68 @@ static const char *name_of(struct get *g, const struct fetched *r)
 		if (*z)
 			return z;
 	}
-	const char *path = strstr(g->url, "://");
+	const char *path = strstr(r ? r->url : g->url, "://");
 	path = path ? strchr(path + 3, '/') : NULL;
 	const char *z = path ? fs_basename(arena_strndup(m->a, path, strcspn(path, "?#"))) : "";
 	return *z ? z : "index.html";
 }
 
-/* The sum for our file out of a list like sha256sum's, fetched from URL. */
+/* The sum in LINE of a list like sha256sum's, or "SHA256 (NAME) = SUM" as its --tag has it, and its file. */
+static struct str sum_of_line(struct str line, struct str *file)
+{
+	struct str sum = str_split(&line, ' ');
+	if (line.n && line.p[0] == '(') {
+		for (size_t i = 1; i + 3 < line.n; i++)
+			if (memcmp(line.p + i, ") = ", 4) == 0) {
+				*file = str_n(line.p + 1, i - 1);
+				return str_n(line.p + i + 4, line.n - i - 4);
+			}
+	}
+	*file = str_trim(line);
+	while (file->n && (file->p[0] == '*' || file->p[0] == '.' || file->p[0] == '/'))
+		*file = str_n(file->p + 1, file->n - 1);
+	return sum;
+}
+
+/* The sum for our file out of such a list, fetched from URL. */
 static bool sum_from_list(struct get *g, const char *url)
 {
 	struct mod_ctx *m = g->m;
 	struct fetched r;
-	fetch_url(m, &(struct fetch){.url = url, .follow = "all", .out_fd = -1}, &r);
-	if (r.status != 200)
-		return mod_fail(m, "Unable to fetch the checksum file %s: %s", url, r.msg);
+	fetch_url(m, &(struct fetch){.url = url, .headers = val_get(m->args, "headers"), .follow = "urllib2",
+	                             .out_fd = -1},
+	          &r);
+	if (r.status != 200) {
+		mod_sets(m, "url", url);
+		mod_seti(m, "status_code", r.status);
+		mod_sets(m, "response", r.msg);
+		return mod_fail(m, "%s", r.status < 0 ? r.msg : "Request failed");
+	}
 	const char *name = name_of(g, NULL);
-	struct str rest = r.body, only = {0};
-	size_t lines = 0;
-	while (rest.p && rest.n) {
-		struct str line = str_trim(str_split(&rest, '\n')), sum = line;
-		size_t n = 0;
-		while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
-			n++;
-		sum.n = n;
-		struct str file = str_trim(str_n(line.p + n, line.n - n));
-		while (file.n && (file.p[0] == '*' || str_starts(file, "./")))
-			file = str_n(file.p + (file.p[0] == '*' ? 1 : 2),
-			             file.n - (file.p[0] == '*' ? 1 : 2));
-		if (!line.n)
-			continue;
-		lines++;
-		only = sum;
-		if (str_eqc(file, name)) {
+	struct str rest = str_trim(r.body);
+	bool only = !memchr(rest.p ? rest.p : "", '\n', rest.n);
+	while (rest.n) {
+		struct str line = str_trim(str_split(&rest, '\n')), file;
+		struct str sum = sum_of_line(line, &file);
+		if (str_eqc(file, name) || (only && !file.n)) {
 			g->sum = arena_strndup(m->a, sum.p, sum.n);
 			return true;
 		}
 	}
-	if (lines == 1) {
-		g->sum = arena_strndup(m->a, only.p, only.n);
-		return true;
-	}
 	return mod_fail(m, "Unable to find a checksum for file '%s' in '%s'", name, url);
+}
+
+/* Without what is neither letter nor digit, of which copied text has more than is seen. */
+static bool clean_sum(struct get *g)
+{
+	char *z = arena_strdup(g->m->a, g->sum);
+	size_t n = 0;
+	for (const char *p = z; *p; p++)
+		if (isalnum((unsigned char)*p))
+			z[n++] = (char)tolower((unsigned char)*p);
+	z[n] = '\0';
+	g->sum = z;
+	return (n && !z[strspn(z, "0123456789abcdef")]) || mod_fail(g->m, "The checksum format is invalid");
 }
 
 static bool parse_checksum(struct get *g)
@@ -83,10 +105,8 @@ static bool parse_checksum(struct get *g)
 	if (!digest_str(m->a, g->algorithm, STR("")))
 		return mod_fail(m, "Unsupported checksum algorithm: %s", g->algorithm);
 	const char *z = arena_strndup(m->a, value.p, value.n);
-	if (strstr(z, "://"))
-		return sum_from_list(g, z);
 	g->sum = z;
-	return true;
+	return (!strstr(z, "://") || sum_from_list(g, z)) && clean_sum(g);
 }
 
 static bool sum_matches(struct get *g, const char *path, const char **ret)
@@ -139,6 +159,10 @@ static bool download(struct get *g, const char *if_modified, bool into_dir)
 	struct mod_ctx *m = g->m;
 	struct fetched r;
 	const char *dir = mod_has(m, "tmp_dest") ? mod_arg(m, "tmp_dest") : m->tmp;
+	if (!fs_is_dir(dir))
+		return mod_fail(m, "%s %s", dir,
+		                fs_exists(dir) ? "is a file but should be a directory."
+		                               : "directory does not exist.");
 	char *tmp = arena_printf(m->a, "%s/nante-XXXXXX", dir);
 	int fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
@@ -146,7 +170,7 @@ static bool download(struct get *g, const char *if_modified, bool into_dir)
 	struct fetch f = {.url = g->url,
 	                  .headers = val_get(m->args, "headers"),
 	                  .if_modified = if_modified,
-	                  .follow = "all",
+	                  .follow = "urllib2",
 	                  .out_fd = fd};
 	fetch_url(m, &f, &r);
 	close(fd);

@@ -1,17 +1,7 @@
 #include <ctype.h>
-#include <curl/curl.h>
-#include <glob.h>
 #include <strings.h>
 #include "base/json.h"
 #include "modules/fetch_url.h"
-
-static bool glob_exists(const char *pattern)
-{
-	glob_t g;
-	bool found = glob(pattern, 0, NULL, &g) == 0;
-	globfree(&g);
-	return found;
-}
 
 /* Python's urlencode(): space as +. */
 static void add_encoded(struct buf *b, struct str s)
@@ -35,6 +25,8 @@ static void add_pair(struct mod_ctx *m, struct buf *b, const struct val *k, cons
 			add_pair(m, b, k, val_at(v, i));
 		return;
 	}
+	if (val_is_null(v))
+		return;
 	if (b->n)
 		buf_addc(b, '&');
 	add_encoded(b, val_text(k, m->a));
@@ -52,7 +44,9 @@ static bool form_body(struct mod_ctx *m, const struct val *body, struct buf *b)
 	VAL_EACH (i, body) {
 		const struct val *pair = val_at(body, i);
 		if (!val_is_list(pair) || val_len(pair) != 2)
-			return mod_fail(m, "failed to parse body as form_urlencoded: a list must hold pairs");
+			return mod_fail(m,
+			                "failed to parse body as form_urlencoded: too many values to unpack "
+			                "(expected 2)");
 		add_pair(m, b, val_at(pair, 0), val_at(pair, 1));
 	}
 	return true;
@@ -76,7 +70,7 @@ static void add_part(struct mod_ctx *m, struct buf *b, const char *boundary, str
 static bool multipart_body(struct mod_ctx *m, const struct val *body, const char *boundary, struct buf *b)
 {
 	if (!val_is_map(body))
-		return mod_fail(m, "failed to parse body as form-multipart: it must be a dict");
+		return mod_fail(m, "failed to parse body as form-multipart: Mapping is required");
 	MAP_EACH (i, body) {
 		struct str name = val_text(val_key_at(body, i), m->a), data;
 		const struct val *v = val_value_at(body, i);
@@ -91,7 +85,9 @@ static bool multipart_body(struct mod_ctx *m, const struct val *body, const char
 		else if (!file || !mod_read(m, file, &data))
 			return m->failed
 			               ? false
-			               : mod_fail(m, "at least one of filename or content must be provided");
+			               : mod_fail(m,
+			                          "failed to parse body as form-multipart: at least one of "
+			                          "filename or content must be provided");
 		add_part(m, b, boundary, name, file,
 		         type   ? type
 		         : file ? "application/octet-stream"
@@ -119,7 +115,7 @@ static bool make_body(struct mod_ctx *m, struct val *headers, struct str *ret)
 	bool ok = true;
 	*ret = (struct str){0};
 	if (mod_has(m, "src"))
-		return mod_read(m, mod_arg(m, "src"), ret);
+		return m->content_sha256.n ? mod_content(m, ret) : mod_read(m, mod_arg(m, "src"), ret);
 	if (!body)
 		return true;
 	bool structured = val_is_map(body) || val_is_list(body);
@@ -159,9 +155,12 @@ static bool status_expected(struct mod_ctx *m, long status)
 /* Parses an answer that says it is JSON; one that is not is simply left as text. */
 static void set_json(struct mod_ctx *m, const struct fetched *r)
 {
-	struct val *type = val_get(r->headers, "content_type"), *v = NULL;
+	struct val *v = NULL;
 	struct err e = {0};
-	if (!type || (!strstr(val_get_strz(type), "json") && !strstr(val_get_strz(type), "javascript")))
+	struct str type = val_map_str(r->headers, "content_type", ""), kind = str_split(&type, ';');
+	const char *z = arena_strndup(m->a, kind.p ? kind.p : "", str_trim(kind).n), *slash = strchr(z, '/'),
+	           *plus = strchr(z, '+'), *sub = plus ? plus : slash;
+	if (!sub || (strcasecmp(sub + 1, "json") != 0 && strcasecmp(sub + 1, "javascript") != 0))
 		return;
 	if (json_parse(m->a, r->body, 0, &v, &e))
 		mod_set(m, "json", v);
@@ -190,9 +189,9 @@ static bool write_dest(struct mod_ctx *m, const struct fetched *r)
 static bool is_skipped(struct mod_ctx *m)
 {
 	const char *creates = mod_arg(m, "creates"), *removes = mod_arg(m, "removes");
-	if (creates && glob_exists(creates))
+	if (creates && fs_exists(creates))
 		mod_setf(m, "stdout", "skipped, since '%s' exists", creates);
-	else if (removes && !glob_exists(removes))
+	else if (removes && !fs_exists(removes))
 		mod_setf(m, "stdout", "skipped, since '%s' does not exist", removes);
 	else
 		return false;
@@ -204,7 +203,7 @@ static const char *follow_mode(struct mod_ctx *m)
 	const char *z = mod_arg(m, "follow_redirects");
 	if (strcmp(z, "yes") == 0 || strcmp(z, "all") == 0)
 		return "all";
-	return strcmp(z, "no") == 0 || strcmp(z, "none") == 0 ? "none" : "safe";
+	return strcmp(z, "no") == 0 ? "none" : z;
 }
 
 static const char *upper(struct mod_ctx *m, const char *z)
@@ -226,20 +225,6 @@ static void set_cookies(struct mod_ctx *m, const struct fetched *r)
 	buf_free(&b);
 }
 
-/* A header's relative address, seen from the one that was asked. */
-static void set_location(struct mod_ctx *m)
-{
-	const struct val *to = val_get(m->result, "location");
-	CURLU *u = to ? curl_url() : NULL;
-	char *whole = NULL;
-	if (u && !curl_url_set(u, CURLUPART_URL, mod_arg(m, "url"), 0) &&
-	    !curl_url_set(u, CURLUPART_URL, val_get_strz(to), 0) &&
-	    !curl_url_get(u, CURLUPART_URL, &whole, 0))
-		mod_sets(m, "location", whole);
-	curl_free(whole);
-	curl_url_cleanup(u);
-}
-
 /* What is said of an answer besides its headers. A refusal that the task expects keeps its text as body. */
 static void set_answer(struct mod_ctx *m, const struct fetched *r, bool fine)
 {
@@ -248,14 +233,16 @@ static void set_answer(struct mod_ctx *m, const struct fetched *r, bool fine)
 	mod_sets(m, "msg", r->msg);
 	mod_setb(m, "redirected", r->redirected);
 	mod_seti(m, "elapsed", (int64_t)r->seconds);
-	set_location(m);
-	if (r->status < 300)
+	const struct val *to = val_get(m->result, "location");
+	if (to)
+		mod_sets(m, "location", fetch_absolute(m, mod_arg(m, "url"), val_get_strz(to)));
+	if (r->status > 0 && r->status < 300)
 		set_cookies(m, r);
 	if (r->status > 0)
 		set_json(m, r);
-	if (mod_bool(m, "return_content") || !fine)
+	if (mod_bool(m, "return_content"))
 		mod_setstr(m, "content", r->body);
-	else if (r->status >= 300 && !val_get(m->result, "json"))
+	else if (fine && r->status >= 300 && !val_get(m->result, "json"))
 		mod_setstr(m, "body", r->body);
 }
 
@@ -266,11 +253,14 @@ static bool run(struct mod_ctx *m)
 	struct fetch f = {
 	        .url = mod_arg(m, "url"), .headers = headers, .follow = follow_mode(m), .out_fd = -1};
 	struct fetched r;
+	f.method = upper(m, mod_arg(m, "method"));
+	if (!*f.method || f.method[strspn(f.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")])
+		return mod_fail(m,
+		                "Parameter 'method' needs to be a single word in uppercase, like GET or POST.");
 	if (is_skipped(m))
 		return true;
 	if (!make_body(m, headers, &f.body))
 		return false;
-	f.method = upper(m, mod_arg(m, "method"));
 	if (mod_bool(m, "force"))
 		default_header(m, headers, "Cache-Control", "no-cache");
 	fetch_url(m, &f, &r);
