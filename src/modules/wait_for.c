@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -114,6 +115,32 @@ static bool file_matches(struct wait *w)
 	return ok;
 }
 
+/* Whether REMOTE, ADDRESS:PORT as /proc/net/tcp* has it, is one of the hosts that do not count. */
+static bool is_excluded(struct wait *w, const char *remote)
+{
+	const struct val *hosts = mod_list(w->m, "exclude_hosts");
+	size_t n = strcspn(remote, ":");
+	bool found = false;
+	VAL_EACH (i, hosts) {
+		struct addrinfo *list = NULL;
+		if (getaddrinfo(val_get_strz(val_at(hosts, i)), NULL, NULL, &list) != 0)
+			continue;
+		for (const struct addrinfo *p = list; p; p = p->ai_next) {
+			uint32_t a[4] = {0, 0, 0xffff0000, 0}; /* an IPv4 address within IPv6 */
+			char hex[33];
+			if (p->ai_family == AF_INET)
+				memcpy(&a[3], (const char *)p->ai_addr + offsetof(struct sockaddr_in, sin_addr), 4);
+			else
+				memcpy(a, (const char *)p->ai_addr + offsetof(struct sockaddr_in6, sin6_addr), 16);
+			snprintf(hex, sizeof(hex), "%08X%08X%08X%08X", a[0], a[1], a[2], a[3]);
+			found = found || (n == 32 && memcmp(remote, hex, n) == 0) ||
+			        (n == 8 && p->ai_family == AF_INET && memcmp(remote, hex + 24, n) == 0);
+		}
+		freeaddrinfo(list);
+	}
+	return found;
+}
+
 /* Connections of /proc/net/tcp* with our local port in one of the states asked for. */
 static int64_t connections(struct wait *w)
 {
@@ -138,7 +165,7 @@ static int64_t connections(struct wait *w)
 			const char *z = arena_strndup(w->m->a, line.p, line.n);
 			if (sscanf(z, " %u: %32[0-9A-Fa-f]:%x %63s %x", &slot, local, &port, remote,
 			           &state) != 5 ||
-			    port != (unsigned)w->port)
+			    port != (unsigned)w->port || is_excluded(w, remote))
 				continue;
 			for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
 				VAL_EACH (j, wanted)
@@ -215,6 +242,8 @@ static bool run(struct mod_ctx *m)
 	if (w.path && strcmp(state, "drained") == 0)
 		return mod_fail(
 		        m, "state=drained should only be used for checking a port in the wait_for module");
+	if (val_len(mod_list(m, "exclude_hosts")) && strcmp(state, "drained") != 0)
+		return mod_fail(m, "exclude_hosts should only be with state=drained");
 	if (mod_has(m, "search_regex") &&
 	    !(w.re = regex_new(m->a, mod_args(m, "search_regex"), REGEX_MULTILINE, &e)))
 		return mod_fail_err(m, &e);
@@ -255,7 +284,7 @@ static const struct mod_arg args[] = {
         {"active_connection_states", MT_LIST, .elem = MT_STR,
          .dflt = "ESTABLISHED,FIN_WAIT1,FIN_WAIT2,SYN_RECV,SYN_SENT,TIME_WAIT",
          .doc = "Which connections count."},
-
+        {"exclude_hosts", MT_LIST, .elem = MT_STR, .doc = "Hosts whose connections do not count."},
         {"msg", MT_STR, .doc = "What to say when the time is up."},
         {NULL},
 };
