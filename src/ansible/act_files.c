@@ -308,12 +308,17 @@ bool act_copy(struct item_run *r, struct err *err)
 	struct val *remote = val_get(r->args, "remote_src");
 	struct str text;
 	r->stage = 0;
-	if (!val_get(r->args, "dest"))
+	if (src && (val_is_null(src) || !val_text(src, r->a).n))
+		src = NULL;
+	if (content && val_is_null(content))
+		content = NULL;
+	if (!src && !content)
+		return err_set(err, ERR_USER, r->t->task->n.at, "src (or content) is required");
+	const struct val *to = val_get(r->args, "dest");
+	if (!to || !val_text(to, r->a).n)
 		return err_set(err, ERR_USER, r->t->task->n.at, "dest is required");
 	if (src && content)
 		return err_set(err, ERR_USER, val_origin(content), "src and content are mutually exclusive");
-	if (!src && !content)
-		return err_set(err, ERR_USER, r->t->task->n.at, "src (or content) is required");
 	args = val_shallow(r->a, r->args);
 	if (content) {
 		struct buf b = {0};
