@@ -51,6 +51,7 @@ static bool doc_module(const char *name)
 	         m->flags & MOD_CHECK ? "yes" : "skipped", m->flags & MOD_DIFF ? "yes" : "no",
 	         m->flags & MOD_CONTROLLER ? "the controller" : "the host");
 	show_args(m->args, 0);
+	show_args(m->shared, 0);
 	if (m->flags & MOD_FILE_ARGS)
 		log_line(LOG_INFO, "  and owner, group, mode, attributes and the SELinux context of a file");
 	return true;

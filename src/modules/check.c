@@ -311,10 +311,15 @@ static bool is_internal(struct str name, bool raw_params)
 	return str_starts(name, "_ansible_") || (raw_params && str_eqc(name, "_raw_params"));
 }
 
-static const struct mod_arg *find_arg(const struct mod_arg *spec, bool files, struct str name)
+/* The rows of a module's own table, and those it shares. */
+struct rows {
+	const struct mod_arg *lists[2];
+};
+
+static const struct mod_arg *find_arg(const struct rows *spec, struct str name)
 {
-	const struct mod_arg *arg = find_in(spec, name);
-	return !arg && files ? find_in(file_args, name) : arg;
+	const struct mod_arg *arg = find_in(spec->lists[0], name);
+	return arg ? arg : find_in(spec->lists[1], name);
 }
 
 static int by_name(const void *a, const void *b)
@@ -331,14 +336,13 @@ static void put_names(struct buf *out, struct str *list, size_t n)
 		buf_printf(out, "%s%.*s", i ? ", " : "", STR_FMT(list[i]));
 }
 
-/* What SPEC and FILES know: the names, then in brackets their other names. */
-static void put_known(struct check *c, const struct mod_arg *spec, bool files, struct buf *out)
+/* What SPEC knows: the names, then in brackets their other names. */
+static void put_known(struct check *c, const struct rows *spec, struct buf *out)
 {
 	struct str *names = NULL, *others = NULL;
 	size_t n = 0, cap = 0, more = 0, room = 0;
-	const struct mod_arg *lists[] = {spec, files ? file_args : NULL};
 	for (size_t i = 0; i < 2; i++)
-		for (const struct mod_arg *p = lists[i]; p && p->name; p++) {
+		for (const struct mod_arg *p = spec->lists[i]; p && p->name; p++) {
 			names = arena_grow(c->a, names, n, &cap, sizeof(*names));
 			names[n++] = str_c(p->name);
 			struct str rest = p->aliases ? str_c(p->aliases) : (struct str){0};
@@ -355,8 +359,7 @@ static void put_known(struct check *c, const struct mod_arg *spec, bool files, s
 	buf_adds(out, ")");
 }
 
-static void check_unknown(struct check *c, const struct mod_arg *spec, bool files, bool raw_params,
-                          const struct val *args)
+static void check_unknown(struct check *c, const struct rows *spec, bool raw_params, const struct val *args)
 {
 	struct buf unknown = {0}, known = {0};
 	struct str *names = NULL;
@@ -366,7 +369,7 @@ static void check_unknown(struct check *c, const struct mod_arg *spec, bool file
 	MAP_EACH (i, args) {
 		const struct val *k = val_key_at(args, i), *v = val_value_at(args, i);
 		struct str name = val_text(k, c->a);
-		if (is_internal(name, raw_params) || find_arg(spec, files, name))
+		if (is_internal(name, raw_params) || find_arg(spec, name))
 			continue;
 		if (!n) {
 			at = val_origin(k).src ? val_origin(k) : val_origin(v);
@@ -377,10 +380,11 @@ static void check_unknown(struct check *c, const struct mod_arg *spec, bool file
 	}
 	put_names(&unknown, names, n);
 	if (unknown.n)
-		put_known(c, spec, files, &known);
-	for (const struct mod_arg *p = spec; unknown.n && p && p->name; p++)
-		if (p->name[0] != '_')
-			suggest_offer(&near, p->name);
+		put_known(c, spec, &known);
+	for (size_t i = 0; i < 2; i++)
+		for (const struct mod_arg *p = spec->lists[i]; unknown.n && p && p->name; p++)
+			if (p->name[0] != '_')
+				suggest_offer(&near, p->name);
 	if (unknown.n)
 		check_bad(c, at,
 		          "Unsupported parameters for (%s) module: %s. Supported parameters include: %s.",
@@ -391,17 +395,16 @@ static void check_unknown(struct check *c, const struct mod_arg *spec, bool file
 	buf_free(&known);
 }
 
-/* Takes every member of ARGS that SPEC (or, with FILES, the file arguments) knows into OUT; names the
- * unknown. */
-static void take_args(struct check *c, const struct mod_arg *spec, bool files, bool raw_params, bool any,
+/* Takes every member of ARGS that SPEC knows into OUT; names the unknown. */
+static void take_args(struct check *c, const struct rows *spec, bool raw_params, bool any,
                       const struct val *args, struct val *out)
 {
 	if (!any)
-		check_unknown(c, spec, files, raw_params, args);
+		check_unknown(c, spec, raw_params, args);
 	MAP_EACH (i, args) {
 		const struct val *k = val_key_at(args, i), *v = val_value_at(args, i);
 		struct str name = val_text(k, c->a);
-		const struct mod_arg *arg = find_arg(spec, files, name);
+		const struct mod_arg *arg = find_arg(spec, name);
 		if (is_internal(name, raw_params) || (!arg && any)) {
 			val_sets(out, name, val_copy(c->a, v));
 			continue;
@@ -421,10 +424,9 @@ static void take_args(struct check *c, const struct mod_arg *spec, bool files, b
 	}
 }
 
-static void check_required(struct check *c, const struct mod_arg *spec, const struct val *args,
-                           struct val *out)
+static void check_rows(struct check *c, const struct mod_arg *spec, const struct val *args, struct val *out,
+                       struct buf *missing)
 {
-	struct buf missing = {0};
 	for (const struct mod_arg *p = spec; p && p->name; p++) {
 		if (val_get(out, p->name))
 			continue;
@@ -433,10 +435,17 @@ static void check_required(struct check *c, const struct mod_arg *spec, const st
 			if (find_in(p, val_text(val_key_at(args, i), c->a)) == p)
 				given = true;
 		if ((p->flags & MA_REQUIRED) && !given)
-			buf_printf(&missing, "%s%s", missing.n ? ", " : "", p->name);
+			buf_printf(missing, "%s%s", missing->n ? ", " : "", p->name);
 		else if (p->dflt)
 			val_set(out, p->name, default_of(c, p));
 	}
+}
+
+static void check_required(struct check *c, const struct rows *spec, const struct val *args, struct val *out)
+{
+	struct buf missing = {0};
+	for (size_t i = 0; i < 2; i++)
+		check_rows(c, spec->lists[i], args, out, &missing);
 	if (missing.n)
 		check_bad(c, val_origin(args), "missing required arguments: %s", missing.p);
 	buf_free(&missing);
@@ -446,9 +455,10 @@ bool spec_check(const struct mod_arg *spec, const char *what, const struct val *
                 struct arena *a, struct val **ret, struct errs *errs)
 {
 	struct check c = {what, templated, a, errs, true};
+	struct rows rows = {{spec}};
 	struct val *out = val_map(a);
-	take_args(&c, spec, false, false, false, args, out);
-	check_required(&c, spec, args, out);
+	take_args(&c, &rows, false, false, args, out);
+	check_required(&c, &rows, args, out);
 	*ret = out;
 	return c.ok;
 }
@@ -522,20 +532,18 @@ bool module_check_args(const struct module *m, const struct val *args, bool temp
 {
 	struct check c = {m->name, templated, a, errs, true};
 	struct val *out = val_at_origin(a, val_map(a), val_origin(args)), *given;
-	take_args(&c, m->args, m->flags & MOD_FILE_ARGS, m->flags & MOD_RAW_PARAMS, m->flags & MOD_ANY_ARGS,
-	          args, out);
+	struct rows rows = {{m->args, m->flags & MOD_FILE_ARGS ? file_args : m->shared}};
+	take_args(&c, &rows, m->flags & MOD_RAW_PARAMS, m->flags & MOD_ANY_ARGS, args, out);
 	given = val_at_origin(a, val_shallow(a, out), val_origin(args));
 	if (m->mutually_exclusive)
 		each_group(&c, m->mutually_exclusive, given, group_exclusive);
-	check_required(&c, m->args, args, out);
+	check_required(&c, &rows, args, out);
 	if (m->required_one_of)
 		each_group(&c, m->required_one_of, given, group_one_of);
 	if (m->required_together)
 		each_group(&c, m->required_together, given, group_together);
 	if (m->required_if)
 		each_group(&c, m->required_if, out, group_if);
-	if ((m->flags & MOD_FILE_ARGS) && !val_get(out, "unsafe_writes"))
-		val_set(out, "unsafe_writes", val_bool(false));
 	*ret = out;
 	return c.ok;
 }

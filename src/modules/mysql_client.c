@@ -4,6 +4,21 @@
 #include "modules/mysql_client.h"
 #include "modules/words.h"
 
+const struct mod_arg mysql_args[] = {
+        {"login_user", MT_STR, .doc = "Who connects."},
+        {"login_password", MT_STR, MA_NO_LOG, .doc = "Their password."},
+        {"login_host", MT_STR, .dflt = "localhost", .doc = "Where the server is."},
+        {"login_port", MT_INT, .dflt = "3306", .doc = "Its port."},
+        {"login_unix_socket", MT_STR, .doc = "Its socket."},
+        {"config_file", MT_PATH, .dflt = "~/.my.cnf", .doc = "A file with a section client."},
+        {"connect_timeout", MT_INT, .dflt = "30", .doc = "Seconds a connection may take."},
+        {"client_cert", MT_PATH, .aliases = "ssl_cert", .doc = "The client's certificate."},
+        {"client_key", MT_PATH, .aliases = "ssl_key", .doc = "The client's key."},
+        {"ca_cert", MT_PATH, .aliases = "ssl_ca", .doc = "Who vouches for the server."},
+        {"check_hostname", MT_BOOL, .doc = "Whether the server's certificate must name its host."},
+        {NULL},
+};
+
 static const char *quoted(struct arena *a, const char *z, char quote, bool backslash)
 {
 	struct buf b = {0};

@@ -237,7 +237,6 @@ static const struct mod_arg args[] = {
         {"chdir", MT_PATH, .doc = "The directory to be in."},
         {"pipefail", MT_BOOL, .dflt = "false",
          .doc = "A dump that fails is a failure when it is packed, too."},
-        MYSQL_ARGS,
         {NULL},
 };
 
@@ -246,6 +245,7 @@ const struct module module_row_mysql_db = {
         .from = "community.mysql",
         .doc = "Keeps databases of MariaDB or MySQL.",
         .args = args,
+        .shared = mysql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

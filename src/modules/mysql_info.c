@@ -214,7 +214,6 @@ static const struct mod_arg args[] = {
         {"filter", MT_LIST, .elem = MT_RAW, .doc = "What to tell; !NAME leaves it out."},
         {"exclude_fields", MT_LIST, .elem = MT_RAW, .doc = "db_size: how large databases are."},
         {"return_empty_dbs", MT_BOOL, .dflt = "false", .doc = "Tell of databases without tables, too."},
-        MYSQL_ARGS,
         {NULL},
 };
 
@@ -223,6 +222,7 @@ const struct module module_row_mysql_info = {
         .from = "community.mysql",
         .doc = "Tells about a server of MariaDB or MySQL.",
         .args = args,
+        .shared = mysql_args,
         .flags = MOD_CHECK | MOD_READ_ONLY,
         .run = run,
 };

@@ -285,7 +285,6 @@ static const struct mod_arg args[] = {
         {"positional_args", MT_LIST, .elem = MT_RAW, .doc = "What %s stands for."},
         {"named_args", MT_DICT, .doc = "What %(name)s stands for."},
         {"single_transaction", MT_BOOL, .dflt = "false", .doc = "All of them, or none."},
-        MYSQL_ARGS,
         {NULL},
 };
 
@@ -294,6 +293,7 @@ const struct module module_row_mysql_query = {
         .from = "community.mysql",
         .doc = "Runs statements on MariaDB or MySQL.",
         .args = args,
+        .shared = mysql_args,
         .mutually_exclusive = "positional_args|named_args",
         .run = run,
 };

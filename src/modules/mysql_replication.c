@@ -200,7 +200,6 @@ static const struct mod_arg args[] = {
         {"connection_name", MT_STR, .doc = "MariaDB's name of the connection."},
         {"channel", MT_STR, .doc = "MySQL's name of it."},
         {"fail_on_error", MT_BOOL, .dflt = "false", .doc = "A refusal is a failure."},
-        MYSQL_ARGS,
         {NULL},
 };
 
@@ -209,6 +208,7 @@ const struct module module_row_mysql_replication = {
         .from = "community.mysql",
         .doc = "Keeps a replica of MariaDB or MySQL.",
         .args = args,
+        .shared = mysql_args,
         .mutually_exclusive = "connection_name|channel",
         .run = run,
 };

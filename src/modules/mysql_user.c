@@ -591,7 +591,6 @@ static const struct mod_arg args[] = {
         {"force_context", MT_BOOL, .dflt = "false", .doc = "Be in the database mysql."},
         {"session_vars", MT_DICT, .doc = "Variables of the session."},
         {"column_case_sensitive", MT_BOOL, .doc = "Names of columns in privileges keep their case."},
-        MYSQL_ARGS,
         {NULL},
 };
 
@@ -600,6 +599,7 @@ const struct module module_row_mysql_user = {
         .from = "community.mysql",
         .doc = "Keeps an account of MariaDB or MySQL.",
         .args = args,
+        .shared = mysql_args,
         .flags = MOD_CHECK,
         .mutually_exclusive = "append_privs|subtract_privs",
         .run = run,

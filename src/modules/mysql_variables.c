@@ -94,7 +94,6 @@ static const struct mod_arg args[] = {
         {"variable", MT_STR, .doc = "The variable."},
         {"value", MT_STR, .doc = "What it shall be; without, it is only shown."},
         {"mode", MT_STR, .dflt = "global", .choices = "global|persist|persist_only", .doc = "For how long."},
-        MYSQL_ARGS,
         {NULL},
 };
 
@@ -103,5 +102,6 @@ const struct module module_row_mysql_variables = {
         .from = "community.mysql",
         .doc = "Sets a global variable of MariaDB or MySQL.",
         .args = args,
+        .shared = mysql_args,
         .run = run,
 };

@@ -2,6 +2,26 @@
 #include "modules/argv.h"
 #include "modules/postgresql_client.h"
 
+const struct mod_arg psql_args[] = {
+        {"login_user", MT_STR, .dflt = "postgres", .aliases = "login", .doc = "Who connects."},
+        {"login_password", MT_STR, MA_NO_LOG, .dflt = "", .doc = "Their password."},
+        {"login_host", MT_STR, .dflt = "", .aliases = "host", .doc = "Where the server is."},
+        {"login_unix_socket", MT_STR, .dflt = "", .aliases = "unix_socket",
+         .doc = "The directory of its socket."},
+        {"login_port", MT_INT, .dflt = "5432", .aliases = "port", .doc = "Its port."},
+        {"ssl_mode", MT_STR, .dflt = "prefer",
+         .choices = "allow|disable|prefer|require|verify-ca|verify-full",
+         .doc = "Whether the connection is encrypted."},
+        {"ca_cert", MT_STR, .aliases = "ssl_rootcert", .doc = "Who vouches for the server."},
+        {"ssl_cert", MT_PATH, .doc = "The client's certificate."},
+        {"ssl_key", MT_PATH, .doc = "The client's key."},
+        {"connect_params", MT_DICT, .doc = "More of libpq's connection parameters."},
+        {"session_role", MT_STR, .doc = "The role to act as once connected."},
+        {"trust_input", MT_BOOL, .dflt = "true",
+         .doc = "Accepted; values are always quoted, never part of a statement."},
+        {NULL},
+};
+
 static const char *quoted(struct arena *a, const char *z, char quote, bool *backslash)
 {
 	struct buf b = {0};

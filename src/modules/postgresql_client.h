@@ -6,26 +6,8 @@
 #define MODULES_POSTGRESQL_CLIENT_H
 #include "modules/module.h"
 
-#define PSQL_ARGS                                                                                     \
-	{"login_user", MT_STR, .dflt = "postgres", .aliases = "login", .doc = "Who connects."},       \
-	        {"login_password", MT_STR, MA_NO_LOG, .dflt = "", .doc = "Their password."},          \
-	        {"login_host", MT_STR, .dflt = "", .aliases = "host", .doc = "Where the server is."}, \
-	        {"login_unix_socket", MT_STR, .dflt = "", .aliases = "unix_socket",                   \
-	         .doc = "The directory of its socket."},                                              \
-	        {"login_port", MT_INT, .dflt = "5432", .aliases = "port", .doc = "Its port."},        \
-	        {"ssl_mode", MT_STR, .dflt = "prefer",                                                \
-	         .choices = "allow|disable|prefer|require|verify-ca|verify-full",                     \
-	         .doc = "Whether the connection is encrypted."},                                      \
-	        {"ca_cert", MT_STR, .aliases = "ssl_rootcert", .doc = "Who vouches for the server."}, \
-	        {"ssl_cert", MT_PATH, .doc = "The client's certificate."},                            \
-	        {"ssl_key", MT_PATH, .doc = "The client's key."},                                     \
-	        {"connect_params", MT_DICT, .doc = "More of libpq's connection parameters."},         \
-	        {"session_role", MT_STR, .doc = "The role to act as once connected."},                \
-	{                                                                                             \
-		"trust_input", MT_BOOL,                                                               \
-		        .dflt = "true",                                                               \
-		        .doc = "Accepted; values are always quoted, never part of a statement."       \
-	}
+/* How a server is reached: the shared rows of every module with SQL. */
+extern const struct mod_arg psql_args[];
 
 struct psql {
 	struct mod_ctx *m;
@@ -36,7 +18,7 @@ struct psql {
 	struct val *executed; /* the statements that changed something, or would */
 };
 
-/* Prepares for database DB, from the arguments of PSQL_ARGS. */
+/* Prepares for database DB, from the arguments of psql_args. */
 bool psql_open(struct psql *p, struct mod_ctx *m, const char *db);
 /* Runs a script; *OUT is its output, unaligned. False and failed when the server refuses it or is not there.
  */

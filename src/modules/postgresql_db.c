@@ -274,7 +274,6 @@ static const struct mod_arg args[] = {
         {"target", MT_PATH, .dflt = "", .doc = "The file to dump to or restore from; the new name."},
         {"target_opts", MT_STR, .dflt = "", .doc = "More words for pg_dump, pg_restore or psql."},
         {"dump_extra_args", MT_STR, .doc = "More words for pg_dump."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -283,6 +282,7 @@ const struct module module_row_postgresql_db = {
         .from = "community.postgresql",
         .doc = "Keeps a database of PostgreSQL.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

@@ -84,7 +84,6 @@ static const struct mod_arg args[] = {
         {"schema", MT_STR, .doc = "Where its objects go."},
         {"version", MT_STR, .doc = "Its version, or latest."},
         {"cascade", MT_BOOL, .dflt = "false", .doc = "With what it needs, or what needs it."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -93,6 +92,7 @@ const struct module module_row_postgresql_ext = {
         .from = "community.postgresql",
         .doc = "Keeps an extension in a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

@@ -117,7 +117,6 @@ static const struct mod_arg args[] = {
         {"cascade", MT_BOOL, .dflt = "false", .doc = "Remove what depends on it, too."},
         {"schema", MT_STR, .doc = "The schema it is in."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database it is in."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -126,6 +125,7 @@ const struct module module_row_postgresql_idx = {
         .from = "community.postgresql",
         .doc = "Keeps an index of a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

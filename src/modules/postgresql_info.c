@@ -190,7 +190,6 @@ static const struct mod_arg args[] = {
         {"filter", MT_LIST,
          .doc = "What to tell: version, databases, settings, rol* ..., or what not: !settings."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database to connect to."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -199,6 +198,7 @@ const struct module module_row_postgresql_info = {
         .from = "community.postgresql",
         .doc = "Tells about a PostgreSQL server.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK | MOD_READ_ONLY,
         .run = run,
 };

@@ -68,7 +68,6 @@ static const struct mod_arg args[] = {
         {"cascade", MT_BOOL, .dflt = "false", .doc = "Remove what is written in it, too."},
         {"fail_on_drop", MT_BOOL, .dflt = "true", .doc = "One that cannot be removed is a failure."},
         {"owner", MT_STR, .doc = "The role that owns it."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -77,6 +76,7 @@ const struct module module_row_postgresql_lang = {
         .from = "community.postgresql",
         .doc = "Keeps a procedural language of a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

@@ -111,7 +111,6 @@ static const struct mod_arg args[] = {
          .doc = "In them, out of them, or in these and no others."},
         {"fail_on_role", MT_BOOL, .dflt = "true", .doc = "A role that is not there is a failure."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database to connect to."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -120,6 +119,7 @@ const struct module module_row_postgresql_membership = {
         .from = "community.postgresql",
         .doc = "Keeps roles of PostgreSQL in groups.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

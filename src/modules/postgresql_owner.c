@@ -102,7 +102,6 @@ static const struct mod_arg args[] = {
         {"reassign_owned_by", MT_LIST, .doc = "Everything these roles own, instead."},
         {"fail_on_role", MT_BOOL, .doc = "One of those that is not there is a failure (it is unless false)."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database it is in."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -111,6 +110,7 @@ const struct module module_row_postgresql_owner = {
         .from = "community.postgresql",
         .doc = "Gives objects of PostgreSQL to another role.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .mutually_exclusive = "obj_name|reassign_owned_by;obj_type|reassign_owned_by;obj_name|fail_on_role;"
                               "obj_type|fail_on_role",

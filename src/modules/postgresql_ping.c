@@ -35,7 +35,6 @@ static bool run(struct mod_ctx *m)
 
 static const struct mod_arg args[] = {
         {"login_db", MT_STR, .aliases = "db", .doc = "The database to connect to."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -44,6 +43,7 @@ const struct module module_row_postgresql_ping = {
         .from = "community.postgresql",
         .doc = "Asks whether a PostgreSQL server answers.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK | MOD_READ_ONLY,
         .run = run,
 };

@@ -288,7 +288,6 @@ static const struct mod_arg args[] = {
         {"grant_option", MT_BOOL, .aliases = "admin_option", .doc = "Whether they may grant it on."},
         {"fail_on_role", MT_BOOL, .dflt = "true", .doc = "A role that is not there is a failure."},
         {"usage_on_types", MT_BOOL, .dflt = "true", .doc = "With default_privs, also the use of types."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -297,6 +296,7 @@ const struct module module_row_postgresql_privs = {
         .from = "community.postgresql",
         .doc = "Grants or revokes privileges in a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

@@ -163,7 +163,6 @@ static const struct mod_arg args[] = {
         {"owner", MT_STR, .doc = "The role that owns it."},
         {"cascade", MT_BOOL, .dflt = "false", .doc = "Remove what depends on it, too."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database it is in."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -172,6 +171,7 @@ const struct module module_row_postgresql_publication = {
         .from = "community.postgresql",
         .doc = "Keeps a publication of a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

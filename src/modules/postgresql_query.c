@@ -297,7 +297,6 @@ static const struct mod_arg args[] = {
         {"login_db", MT_STR, .aliases = "db", .doc = "The database to connect to."},
         {"autocommit", MT_BOOL, .dflt = "false", .doc = "Outside of a transaction, as VACUUM needs it."},
         {"search_path", MT_LIST, .doc = "Schemas to look in."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -306,6 +305,7 @@ const struct module module_row_postgresql_query = {
         .from = "community.postgresql",
         .doc = "Runs SQL in a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .mutually_exclusive = "positional_args|named_args",
         .run = run,
@@ -318,7 +318,6 @@ static const struct mod_arg script_args[] = {
         {"login_db", MT_STR, .aliases = "db", .doc = "The database to connect to."},
         {"search_path", MT_LIST, .doc = "Schemas to look in."},
         {"encoding", MT_STR, .choices = "UTF8|UTF-8|utf8|utf-8", .doc = "The file's: UTF-8."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -327,6 +326,7 @@ const struct module module_row_postgresql_script = {
         .from = "community.postgresql",
         .doc = "Runs a file of SQL in a PostgreSQL database; rows are returned of a single statement.",
         .args = script_args,
+        .shared = psql_args,
         .mutually_exclusive = "positional_args|named_args",
         .run = run_script,
 };

@@ -39,7 +39,6 @@ static const struct mod_arg args[] = {
         {"owner", MT_STR, .dflt = "", .doc = "The role that owns it."},
         {"state", MT_STR, .dflt = "present", .choices = "absent|present", .doc = "Whether it is there."},
         {"cascade_drop", MT_BOOL, .dflt = "false", .doc = "Remove what is in it, too."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -48,6 +47,7 @@ const struct module module_row_postgresql_schema = {
         .from = "community.postgresql",
         .doc = "Keeps a schema of a database of PostgreSQL.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

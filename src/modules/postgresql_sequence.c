@@ -115,7 +115,6 @@ static const struct mod_arg args[] = {
         {"owner", MT_STR, .doc = "The role that owns it."},
         {"newschema", MT_STR, .doc = "Another schema for it."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db|database", .doc = "The database it is in."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -124,6 +123,7 @@ const struct module module_row_postgresql_sequence = {
         .from = "community.postgresql",
         .doc = "Keeps a sequence of a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .mutually_exclusive = "rename_to|data_type;rename_to|increment;rename_to|minvalue;rename_to|maxvalue;"
                               "rename_to|start;rename_to|cache;rename_to|owner;rename_to|newschema",

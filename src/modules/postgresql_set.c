@@ -215,7 +215,6 @@ static const struct mod_arg args[] = {
         {"value", MT_STR, .doc = "Its value; default is the server's own."},
         {"reset", MT_BOOL, .dflt = "false", .doc = "Its value is the one that is built in."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database to connect to."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -224,6 +223,7 @@ const struct module module_row_postgresql_set = {
         .from = "community.postgresql",
         .doc = "Keeps a parameter of a PostgreSQL server, by ALTER SYSTEM.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

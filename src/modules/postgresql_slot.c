@@ -44,7 +44,6 @@ static const struct mod_arg args[] = {
         {"output_plugin", MT_STR, .dflt = "test_decoding", .doc = "What a logical one is decoded by."},
         {"state", MT_STR, .dflt = "present", .choices = "absent|present", .doc = "Whether it is there."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database of a logical one."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -53,6 +52,7 @@ const struct module module_row_postgresql_slot = {
         .from = "community.postgresql",
         .doc = "Keeps a replication slot of a PostgreSQL server.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

@@ -220,7 +220,6 @@ static const struct mod_arg args[] = {
          .doc = "Its parameters: enabled, slot_name, synchronous_commit; others when made."},
         {"owner", MT_STR, .doc = "The role that owns it."},
         {"cascade", MT_BOOL, .dflt = "false", .doc = "Remove what depends on it, too."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -229,6 +228,7 @@ const struct module module_row_postgresql_subscription = {
         .from = "community.postgresql",
         .doc = "Keeps a subscription of a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

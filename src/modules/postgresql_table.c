@@ -166,7 +166,6 @@ static const struct mod_arg args[] = {
         {"truncate", MT_BOOL, .dflt = "false", .doc = "Empty it."},
         {"cascade", MT_BOOL, .dflt = "false", .doc = "Remove what depends on it, too."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database it is in."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -175,6 +174,7 @@ const struct module module_row_postgresql_table = {
         .from = "community.postgresql",
         .doc = "Keeps a table of a PostgreSQL database.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

@@ -130,7 +130,6 @@ static const struct mod_arg args[] = {
         {"set", MT_DICT, .doc = "Options and their values; reset takes one away."},
         {"rename_to", MT_STR, .doc = "Another name for it."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database to connect to."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -139,6 +138,7 @@ const struct module module_row_postgresql_tablespace = {
         .from = "community.postgresql",
         .doc = "Keeps a tablespace of PostgreSQL.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

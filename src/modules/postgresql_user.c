@@ -328,7 +328,6 @@ static const struct mod_arg args[] = {
         {"fail_on_user", MT_BOOL, .dflt = "true", .aliases = "fail_on_role",
          .doc = "A role that cannot be removed is a failure."},
         {"login_db", MT_STR, .dflt = "postgres", .aliases = "db", .doc = "The database to connect to."},
-        PSQL_ARGS,
         {NULL},
 };
 
@@ -337,6 +336,7 @@ const struct module module_row_postgresql_user = {
         .from = "community.postgresql",
         .doc = "Keeps a role of PostgreSQL that can log in.",
         .args = args,
+        .shared = psql_args,
         .flags = MOD_CHECK,
         .run = run,
 };

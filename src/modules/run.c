@@ -60,9 +60,9 @@ static struct val *expand_path(struct mod_ctx *m, struct val *v)
 	return val_secret(v) ? val_mark_secret(m->a, ret) : ret;
 }
 
-static void expand_paths(struct mod_ctx *m, struct val *args)
+static void expand_paths(struct mod_ctx *m, const struct mod_arg *spec, struct val *args)
 {
-	for (const struct mod_arg *p = m->mod->args; p && p->name; p++) {
+	for (const struct mod_arg *p = spec; p && p->name; p++) {
 		struct val *v = val_get(args, p->name);
 		if (!v)
 			continue;
@@ -205,7 +205,8 @@ struct val *module_run(const struct module *mod, const struct val *task, const s
 		mod_setb(&m, "skipped", true);
 		mod_setf(&m, "msg", "remote module (%s) does not support check mode", mod->name);
 	} else {
-		expand_paths(&m, checked);
+		expand_paths(&m, mod->args, checked);
+		expand_paths(&m, mod->shared, checked);
 		if (!mod->run(&m) && !m.failed)
 			mod_fail(&m, "%s failed without saying why", mod->name);
 	}

@@ -46,6 +46,8 @@ struct module {
 	const char *from;           /* "ansible.builtin", "ansible.posix", ... */
 	const char *doc;            /* one sentence */
 	const struct mod_arg *args; /* ended by name NULL */
+	/* More of them, of a table that several modules share; NULL, and so with MOD_FILE_ARGS. */
+	const struct mod_arg *shared;
 	unsigned flags;
 	/* Constraints, each "a|b|c" groups separated by ';' as in Ansible's argument specs, or NULL. */
 	const char *mutually_exclusive, *required_one_of, *required_together;
