@@ -47,8 +47,7 @@ static bool is_template(const struct val *v)
 	return str_find(s, STR("{{"), 0) >= 0 || str_find(s, STR("{%"), 0) >= 0;
 }
 
-/* Whether one of the words in LIST ("a|b|c") is W. */
-static bool in_words(const char *list, struct str w)
+bool spec_choice(const char *list, struct str w)
 {
 	struct str rest = str_c(list);
 	while (rest.p)
@@ -73,7 +72,7 @@ static const char *words_joined(struct arena *a, const char *list)
 static const struct mod_arg *find_in(const struct mod_arg *args, struct str name)
 {
 	for (; args && args->name; args++)
-		if (str_eqc(name, args->name) || (args->aliases && in_words(args->aliases, name)))
+		if (str_eqc(name, args->name) || (args->aliases && spec_choice(args->aliases, name)))
 			return args;
 	return NULL;
 }
@@ -102,9 +101,9 @@ static struct val *to_bool(struct check *c, const struct val *v, const char *nam
 		char low[8] = {0};
 		for (size_t i = 0; i < s.n && s.n < sizeof(low); i++)
 			low[i] = (char)(s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] + 32 : s.p[i]);
-		if (in_words(yes, str_c(low)))
+		if (spec_choice(yes, str_c(low)))
 			return val_bool(true);
-		if (*low && in_words(no, str_c(low)))
+		if (*low && spec_choice(no, str_c(low)))
 			return val_bool(false);
 	}
 	struct str text = val_text(v, c->a);
@@ -269,7 +268,7 @@ static const char *choice_for_bool(const char *choices, bool b)
 	                                        {"yes", "on", "true", "y", "t", "1"}};
 	const char *found = NULL;
 	for (size_t i = 0; i < 6; i++)
-		if (in_words(choices, str_c(words[b][i]))) {
+		if (spec_choice(choices, str_c(words[b][i]))) {
 			if (found)
 				return NULL;
 			found = words[b][i];
@@ -285,7 +284,7 @@ static struct val *check_choice(struct check *c, const struct mod_arg *arg, stru
 		return v;
 	}
 	struct str s = val_text(v, c->a);
-	if (in_words(arg->choices, s) || (!c->templated && is_template(v)))
+	if (spec_choice(arg->choices, s) || (!c->templated && is_template(v)))
 		return v;
 	if (str_eqc(s, "True") || str_eqc(s, "False")) {
 		const char *w = choice_for_bool(arg->choices, s.p[0] == 'T');

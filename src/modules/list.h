@@ -86,6 +86,7 @@
 	M(pause)                   \
 	M(ping)                    \
 	M(pip)                     \
+	M(postgresql_copy)         \
 	M(postgresql_db)           \
 	M(postgresql_ext)          \
 	M(postgresql_idx)          \
@@ -93,6 +94,7 @@
 	M(postgresql_lang)         \
 	M(postgresql_membership)   \
 	M(postgresql_owner)        \
+	M(postgresql_pg_hba)       \
 	M(postgresql_ping)         \
 	M(postgresql_privs)        \
 	M(postgresql_publication)  \

@@ -67,6 +67,8 @@ extern const struct module *const module_table[];
 /* The closest known module name for a did-you-mean, or NULL. */
 const char *module_suggest(struct str name);
 
+/* Whether one of the words in LIST ("a|b|c") is W. */
+bool spec_choice(const char *list, struct str w);
 /*
  * Checks ARGS (a map, already templated, or not: TEMPLATED false skips values that are templates) against M's
  * spec: unknown names, missing ones, types, choices, constraints. Everything wrong is added to ERRS
