@@ -113,11 +113,14 @@ static bool has_word(struct str sql, const char *z)
 	return false;
 }
 
-/* In check mode a transaction is opened and never ended: the server takes back what was done. */
-static const char *opening(const struct query *q)
-{
-	return q->m->check ? "BEGIN;\n" : "";
-}
+/* A statement, and how its result is had of psql. */
+struct statement {
+	struct str sql;
+	enum { ROWS, LINES, TAG } kind;
+	const char *command; /* of ROWS: what RETURNs them */
+};
+
+static const char mark[] = "-- nante: the next statement";
 
 static void add_result(struct query *q, struct val *rows, struct val *message, int64_t n)
 {
@@ -126,54 +129,76 @@ static void add_result(struct query *q, struct val *rows, struct val *message, i
 	q->rowcount += n > 0 ? n : 0;
 }
 
-/* One that gives rows: they come as JSON. */
-static bool take_rows(struct query *q, struct str sql, const char *command)
+static void classify(struct statement *s)
+{
+	static const char *const asking[] = {"SELECT", "VALUES", "TABLE"};
+	static const char *const changing[][2] = {
+	        {"INSERT", "INSERT 0"}, {"UPDATE", "UPDATE"}, {"DELETE", "DELETE"}};
+	struct str word = first_word(s->sql);
+	bool with = is_word(word, "WITH");
+	s->kind = is_word(word, "SHOW") || is_word(word, "EXPLAIN") ? LINES : TAG;
+	for (size_t i = 0; i < 3; i++) {
+		if (is_word(word, asking[i]))
+			s->kind = ROWS;
+		if (is_word(word, changing[i][0]) && has_word(s->sql, "RETURNING")) {
+			s->kind = ROWS;
+			s->command = changing[i][1];
+		}
+		with = with && !has_word(s->sql, changing[i][0]);
+	}
+	s->kind = with ? ROWS : s->kind;
+}
+
+/* Rows come as JSON, other results as psql prints them. */
+static void put_statement(const struct statement *s, struct buf *b)
 {
 	static const char *const frames[][2] = {
-	        {"SELECT coalesce(json_agg(row_to_json(q)), '[]') FROM (", ") q;"},
-	        {"WITH q AS (", ") SELECT coalesce(json_agg(row_to_json(q)), '[]') FROM q;"}};
+	        {"SELECT coalesce(json_agg(row_to_json(q)), '[]') FROM (", "\n) q;\n"},
+	        {"WITH q AS (", "\n) SELECT coalesce(json_agg(row_to_json(q)), '[]') FROM q;\n"},
+	        {"", ";\n"},
+	        {"\\set QUIET off\n", "\n;\n\\set QUIET on\n"}};
+	const char *const *frame = frames[s->kind == ROWS ? s->command != NULL : s->kind == LINES ? 2 : 3];
+	buf_printf(b, "%s%.*s%s\\echo '%s'\n", frame[0], STR_FMT(s->sql), frame[1], mark);
+}
+
+static bool take_rows(struct query *q, const struct statement *s, struct str out)
+{
 	struct mod_ctx *m = q->m;
-	const char *const *frame = frames[command != NULL];
-	struct str out;
 	struct val *rows = NULL;
 	struct err e = {0};
-	if (!psql_script(&q->p,
-	                 arena_printf(m->a, "%s%s%.*s%s", opening(q), frame[0], STR_FMT(sql), frame[1]),
-	                 &out))
-		return false;
 	if (!json_parse(m->a, str_trim(out), 0, &rows, &e))
 		return mod_fail_err(m, &e);
-	if (command && val_len(rows))
+	if (s->command && val_len(rows))
 		mod_changed(m);
-	add_result(q, rows, val_strf(m->a, "%s %zu", command ? command : "SELECT", val_len(rows)),
+	add_result(q, rows, val_strf(m->a, "%s %zu", s->command ? s->command : "SELECT", val_len(rows)),
 	           (int64_t)val_len(rows));
 	return true;
 }
 
-static bool show(struct query *q, struct str sql)
+static void take_lines(struct query *q, const struct statement *s, struct str out)
 {
 	struct mod_ctx *m = q->m;
-	struct str out, name = sql;
-	struct val *row = val_map(m->a), *rows = val_list(m->a);
-	if (!psql_script(&q->p, arena_printf(m->a, "%.*s;", STR_FMT(sql)), &out))
-		return false;
-	(void)str_split(&name, ' ');
-	val_sets(row, str_trim(name), val_str(m->a, str_trim(out)));
-	val_push(rows, row);
-	add_result(q, rows, val_strz(m->a, "SHOW"), 1);
-	return true;
+	struct val *rows = val_list(m->a);
+	struct str name = s->sql, word = str_split(&name, ' ');
+	bool explain = !is_word(word, "SHOW");
+	while (out.p && out.n) {
+		struct val *row = val_map(m->a);
+		val_sets(row, explain ? STR("QUERY PLAN") : str_trim(name),
+		         val_str(m->a, str_split(&out, '\n')));
+		val_push(rows, row);
+	}
+	add_result(q, rows, val_strz(m->a, explain ? "EXPLAIN" : "SHOW"), (int64_t)val_len(rows));
 }
 
-/* Any other: run for its tag. */
-static bool execute(struct query *q, struct str sql)
+static bool take(struct query *q, const struct statement *s, struct str out)
 {
-	struct mod_ctx *m = q->m;
-	struct str out, tag = {0};
-	if (m->check && mod_bool(m, "autocommit"))
-		return mod_fail(m, "Using autocommit is mutually exclusive with check_mode");
-	if (!psql_script(&q->p, arena_printf(m->a, "%s\\set QUIET off\n%.*s;", opening(q), STR_FMT(sql)),
-	                 &out))
-		return false;
+	struct str tag = {0};
+	if (s->kind == ROWS)
+		return take_rows(q, s, out);
+	if (s->kind == LINES) {
+		take_lines(q, s, out);
+		return true;
+	}
 	while (out.p && out.n) {
 		struct str line = str_trim(str_split(&out, '\n'));
 		if (line.n)
@@ -181,53 +206,96 @@ static bool execute(struct query *q, struct str sql)
 	}
 	int64_t n = tag_rows(tag);
 	if (n != 0)
-		mod_changed(m);
-	add_result(q, val_list(m->a), val_str(m->a, tag), n);
+		mod_changed(q->m);
+	add_result(q, val_map(q->m->a), val_str(q->m->a, tag), n);
 	return true;
 }
 
-static bool dispatch(struct query *q, struct str sql)
+/* What the next statement of the script printed. */
+static bool next_output(struct str *rest, struct str *ret)
 {
-	static const char *const asking[] = {"SELECT", "VALUES", "TABLE"};
-	static const char *const changing[][2] = {
-	        {"INSERT", "INSERT 0"}, {"UPDATE", "UPDATE"}, {"DELETE", "DELETE"}};
-	struct str word = first_word(sql);
-	bool with = is_word(word, "WITH");
-	for (size_t i = 0; i < 3; i++) {
-		if (is_word(word, asking[i]))
-			return take_rows(q, sql, NULL);
-		if (is_word(word, changing[i][0]) && has_word(sql, "RETURNING"))
-			return take_rows(q, sql, changing[i][1]);
-		with = with && !has_word(sql, changing[i][0]);
-	}
-	return with ? take_rows(q, sql, NULL) : is_word(word, "SHOW") ? show(q, sql) : execute(q, sql);
+	ptrdiff_t at = str_find(*rest, str_c(mark), 0);
+	if (at < 0)
+		return false;
+	*ret = str_n(rest->p, (size_t)at);
+	*rest = str_from(*rest, (size_t)at + sizeof(mark));
+	return true;
 }
 
-static bool run_one(struct query *q, struct str sql)
+static bool refused(struct query *q, size_t n, const char *why, const struct val *list)
 {
-	struct str text;
-	if (!fill(q, sql, &text))
+	struct mod_ctx *m = q->m;
+	const struct val *args = val_get(m->args, "named_args");
+	struct buf b = {0};
+	if (q->p.no_server)
+		return mod_fail(m, "unable to connect to database: %s", why);
+	buf_printf(&b, "Cannot execute SQL '%s' ", val_get_strz(val_at(q->statements, n)));
+	val_repr(args                                      ? args
+	         : val_len(mod_list(m, "positional_args")) ? mod_list(m, "positional_args")
+	                                                   : val_null(),
+	         &b);
+	buf_printf(&b, ": %s", why);
+	if (list) {
+		buf_adds(&b, ", query list: ");
+		val_repr(list, &b);
+	}
+	mod_fail(m, "%s", b.p);
+	buf_free(&b);
+	return false;
+}
+
+/* All of q->statements in one session: in one transaction when WHOLE; in check mode it never ends, and the
+ * server takes back what was done. LIST is for what is said when one is refused. */
+static bool run_statements(struct query *q, bool whole, const struct val *list)
+{
+	struct mod_ctx *m = q->m;
+	size_t n = val_len(q->statements), i = 0;
+	struct statement *s = arena_array(m->a, n + 1, sizeof(*s));
+	struct str out, one;
+	const char *why;
+	struct buf b = {0};
+	buf_adds(&b, whole ? "BEGIN;\n" : "");
+	for (size_t k = 0; k < n; k++) {
+		if (!fill(q, val_get_str(val_at(q->statements, k)), &one)) {
+			buf_free(&b);
+			return false;
+		}
+		mod_setstr(m, "query", one);
+		s[k].sql = str_trim(one);
+		while (s[k].sql.n && (s[k].sql.p[s[k].sql.n - 1] == ';' ||
+		                      isspace((unsigned char)s[k].sql.p[s[k].sql.n - 1])))
+			s[k].sql.n--;
+		classify(&s[k]);
+		put_statement(&s[k], &b);
+	}
+	buf_adds(&b, whole && !m->check ? "COMMIT;" : "");
+	const char *script = buf_take(&b, m->a).p;
+	buf_burn(&b);
+	if (!psql_try(&q->p, script, &out, &why))
 		return false;
-	text = str_trim(text);
-	while (text.n && (text.p[text.n - 1] == ';' || isspace((unsigned char)text.p[text.n - 1])))
-		text.n--;
-	val_push(q->statements, val_str(q->m->a, text));
-	return dispatch(q, text);
+	for (; next_output(&out, &one); i++)
+		if (!take(q, &s[i], one))
+			return false;
+	return !why || refused(q, i < n ? i : n - 1, why, list);
 }
 
 static bool run(struct mod_ctx *m)
 {
 	struct query q = {
 	        .m = m, .statements = val_list(m->a), .messages = val_list(m->a), .results = val_list(m->a)};
-	const struct val *given = val_get(m->args, "query");
-	bool list = val_is_list(given);
-	if (!psql_open(&q.p, m, mod_has(m, "login_db") ? mod_arg(m, "login_db") : mod_arg(m, "login_user")))
+	struct val *given = val_get(m->args, "query");
+	bool autocommit = mod_bool(m, "autocommit");
+	if (m->check && autocommit)
+		return mod_fail(m, "Using autocommit is mutually exclusive with check_mode");
+	if (!val_is_list(given) && !val_is_str(given))
+		return mod_fail(m, "query argument must be of type string or list");
+	for (size_t i = 0; i < (val_is_list(given) ? val_len(given) : 1); i++)
+		val_push(q.statements,
+		         val_str(m->a, val_text(val_is_list(given) ? val_at(given, i) : given, m->a)));
+	if (!psql_open(&q.p, m, mod_has(m, "login_db") ? mod_arg(m, "login_db") : mod_arg(m, "login_user")) ||
+	    !run_statements(&q, !autocommit, q.statements))
 		return false;
-	for (size_t i = 0; i < (list ? val_len(given) : 1); i++)
-		if (!run_one(&q, val_text(list ? val_at(given, i) : given, m->a)))
-			return false;
 	size_t n = val_len(q.statements);
-	mod_set(m, "query", n ? val_at(q.statements, n - 1) : val_strz(m->a, ""));
 	mod_set(m, "query_list", q.statements);
 	mod_set(m, "statusmessage", n ? val_at(q.messages, n - 1) : val_strz(m->a, ""));
 	mod_set(m, "query_result", n ? val_at(q.results, n - 1) : val_list(m->a));
@@ -251,11 +319,14 @@ static bool run_all(struct query *q, struct str text)
 {
 	struct mod_ctx *m = q->m;
 	struct str out, tag = {0};
-	if (!psql_script(&q->p,
-	                 arena_printf(m->a, "BEGIN;\n\\set QUIET off\n%.*s\n;\n\\set QUIET on\nCOMMIT;",
-	                              STR_FMT(text)),
-	                 &out))
+	const char *why;
+	if (!psql_try(&q->p,
+	              arena_printf(m->a, "BEGIN;\n\\set QUIET off\n%.*s\n;\n\\set QUIET on\nCOMMIT;",
+	                           STR_FMT(text)),
+	              &out, &why))
 		return false;
+	if (why)
+		return refused(q, 0, why, NULL);
 	while (out.p && out.n) {
 		struct str line = str_trim(str_split(&out, '\n'));
 		if (line.n && isupper((unsigned char)line.p[0]))
@@ -276,11 +347,8 @@ static bool run_script(struct mod_ctx *m)
 	if (!psql_open(&q.p, m, mod_has(m, "login_db") ? mod_arg(m, "login_db") : mod_arg(m, "login_user")) ||
 	    !mod_read(m, path, &raw) || !fill(&q, raw, &text))
 		return false;
-	text = str_trim(text);
-	bool single = is_single(text);
-	while (single && text.n && (text.p[text.n - 1] == ';' || isspace((unsigned char)text.p[text.n - 1])))
-		text.n--;
-	if (!(single ? dispatch(&q, text) : run_all(&q, text)))
+	val_push(q.statements, val_str(m->a, raw));
+	if (!(is_single(text) ? run_statements(&q, false, NULL) : run_all(&q, text)))
 		return false;
 	mod_changed(m);
 	mod_setstr(m, "query", text);
