@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include "base/json.h"
 #include "modules/argv.h"
 #include "modules/postgresql_client.h"
@@ -49,6 +50,12 @@ const char *psql_text(struct arena *a, const char *text)
 const char *psql_name(struct arena *a, const char *name)
 {
 	return quoted(a, name, '"', NULL);
+}
+
+const char *psql_option(struct arena *a, const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz_");
+	return *name && !name[n] ? name : psql_name(a, name);
 }
 
 /* A value of a connection string. */
@@ -117,41 +124,70 @@ bool psql_open(struct psql *p, struct mod_ctx *m, const char *db)
 	return true;
 }
 
-/* What psql complains of, without the place in a script nobody sees. */
-static const char *complaint(struct mod_ctx *m, struct str err)
+/* What psql complains of, as libpq's other users say it, and by which *LINE of the script. */
+static const char *complaint(struct mod_ctx *m, struct str err, size_t *line)
 {
 	static const char program[] = "psql: error: ";
 	struct str text = str_trim(err);
+	*line = 0;
 	if (str_starts(text, program))
-		text = str_n(text.p + strlen(program), text.n - strlen(program));
-	ptrdiff_t at = str_find(text, STR("ERROR:"), 0);
-	if (at < 0)
-		at = str_find(text, STR("FATAL:"), 0);
-	if (at > 0)
-		text = str_n(text.p + at, text.n - (size_t)at);
-	return arena_strndup(m->a, text.p ? text.p : "", text.n);
+		return arena_strndup(m->a, text.p + strlen(program), text.n - strlen(program));
+	ptrdiff_t at = str_find(text, STR("ERROR:  "), 0);
+	for (ptrdiff_t i = at - 3, ten = 1; i >= 0 && isdigit((unsigned char)text.p[i]); i--, ten *= 10)
+		*line += (size_t)((text.p[i] - '0') * ten);
+	if (at >= 0)
+		text = str_from(text, (size_t)at + 8);
+	/* The statement is shown with the semicolon that ends it for psql. */
+	ptrdiff_t shown = str_find(text, STR("\nLINE "), 0),
+	          end = shown < 0 ? -1 : str_find(text, STR(";\n"), (size_t)shown);
+	const char *z = arena_strndup(m->a, text.p ? text.p : "", text.n);
+	return end < 0 ? z : arena_printf(m->a, "%.*s%s", (int)end, z, z + end + 1);
+}
+
+/* The statement that ends on a line of a script. */
+static const char *statement_at(struct arena *a, const char *script, size_t line)
+{
+	struct str rest = str_c(script);
+	const char *from = script;
+	for (size_t i = 1; rest.p; i++) {
+		struct str s = str_split(&rest, '\n');
+		if (i == line)
+			return arena_strndup(a, from,
+			                     (size_t)(s.p + s.n - from) - (str_ends(s, ";") ? 1 : 0));
+		if (i == 1 || str_ends(s, ";") || str_starts(s, "\\"))
+			from = s.p + s.n + 1;
+	}
+	return "";
 }
 
 bool psql_try(struct psql *p, const char *sql, struct str *out, const char **why)
 {
 	struct mod_ctx *m = p->m;
 	const char *role = mod_has(m, "session_role") ? mod_arg(m, "session_role") : NULL;
-	const char *script = arena_printf(m->a, "%s%s%s%s\n", role ? "SET ROLE " : "",
-	                                  role ? psql_name(m->a, role) : "", role ? ";\n" : "", sql);
+	/* The role's statement has the first line to itself: see psql_script(). */
+	const char *script = arena_printf(m->a, "%s%s%s\n%s\n", role ? "SET ROLE " : "",
+	                                  role ? psql_name(m->a, role) : "", role ? ";" : "", sql);
 	struct argv c = {.m = m, .input = str_c(script), .env = p->env};
 	struct mod_out o;
+	size_t line;
 	*why = NULL;
+	p->culprit = "";
 	argv_add2(&c, p->program, "-X");
 	argv_add2(&c, "-q", "-w");
 	argv_add2(&c, "-A", "-t");
 	argv_add2(&c, "-v", "ON_ERROR_STOP=1");
 	argv_add2(&c, "-d", p->conninfo);
+	argv_add2(&c, "-f", "-");
 	if (!argv_run(&c, &o))
 		return false;
 	*out = o.out;
 	p->no_server = o.rc == 2;
-	if (o.rc != 0)
-		*why = complaint(m, o.err);
+	if (o.rc == 0)
+		return true;
+	*why = complaint(m, o.err, &line);
+	if (line == 1 && role)
+		return mod_fail(m, "Could not switch role: %s", *why);
+	p->culprit = statement_at(m->a, script, line);
 	return true;
 }
 
@@ -160,7 +196,13 @@ bool psql_script(struct psql *p, const char *sql, struct str *out)
 	const char *why;
 	if (!psql_try(p, sql, out, &why))
 		return false;
-	return !why || mod_fail(p->m, "%s%s", p->no_server ? "unable to connect to database: " : "", why);
+	if (!why)
+		return true;
+	const char *before = p->no_server ? "unable to connect to database: "
+	                     : p->refusal || !*p->culprit
+	                             ? p->refusal
+	                             : arena_printf(p->m->a, "Cannot execute SQL '%s': ", p->culprit);
+	return mod_fail(p->m, "%s%s", before ? before : "", why);
 }
 
 bool psql_rows(struct psql *p, const char *query, const struct val **rows)

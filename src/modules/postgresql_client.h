@@ -14,7 +14,10 @@ struct psql {
 	const char *program;
 	const char *conninfo;
 	const char **env;
-	bool no_server;       /* the last script found none that would have us */
+	bool no_server; /* the last script found none that would have us */
+	const char
+	        *refusal; /* what psql_script() says before the server's reason; NULL: with which statement */
+	const char *culprit;  /* the statement it ended with, when the server refused one */
 	struct val *executed; /* the statements that changed something, or would */
 };
 
@@ -42,4 +45,6 @@ const char *psql_joined(struct arena *a, const struct val *list);
 /* 'text' and "name", quoted. */
 const char *psql_text(struct arena *a, const char *text);
 const char *psql_name(struct arena *a, const char *name);
+/* NAME as it is when SQL takes it for itself: the name of an option. */
+const char *psql_option(struct arena *a, const char *name);
 #endif

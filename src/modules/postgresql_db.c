@@ -250,6 +250,7 @@ static bool run(struct mod_ctx *m)
 		return move_data(&d, dump);
 	if (!psql_open(&d.p, m, mod_arg(m, "maintenance_db")))
 		return false;
+	d.p.refusal = "Database query failed: ";
 	ok = mod_is(m, "state", "present")  ? make_present(&d)
 	     : mod_is(m, "state", "absent") ? make_absent(&d)
 	                                    : rename_it(&d);

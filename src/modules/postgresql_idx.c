@@ -18,7 +18,7 @@ static bool look(struct psql *p, const struct val **row)
 	        row);
 }
 
-static void say(struct mod_ctx *m, const struct val *row)
+static void say(struct mod_ctx *m, const struct val *row, bool present)
 {
 	struct val *none = val_map(m->a);
 	val_set(none, "schema", val_strz(m->a, ""));
@@ -28,7 +28,7 @@ static void say(struct mod_ctx *m, const struct val *row)
 	val_set(none, "storage_params", val_list(m->a));
 	const struct val *from = row ? row : none;
 	mod_sets(m, "name", mod_arg(m, "idxname"));
-	mod_sets(m, "state", row ? "present" : "absent");
+	mod_sets(m, "state", present ? "present" : "absent");
 	MAP_EACH (i, from)
 		val_setk(m->result, val_key_at(from, i), val_value_at(from, i));
 }
@@ -93,10 +93,11 @@ static bool run(struct mod_ctx *m)
 		        psql_name(m->a, mod_arg(m, "idxname")), mod_bool(m, "cascade") ? " CASCADE" : "");
 	else if (mod_is(m, "state", "present") && !row)
 		sql = creation(m);
+	const struct val *before = row;
 	/* CONCURRENTLY is no part of a transaction. */
 	if (sql && (!psql_do(&p, sql) || (!m->check && !look(&p, &row))))
 		return false;
-	say(m, row);
+	say(m, row ? row : before, row != NULL);
 	mod_sets(m, "query", sql && !m->check ? sql : "");
 	if (row && !val_map_bool(row, "valid", true))
 		mod_warn(m, "Index %s is invalid!", mod_arg(m, "idxname"));

@@ -60,20 +60,25 @@ static void change(struct membership *s, bool grant, const char *group, const ch
 	note(s, grant ? s->granted : s->revoked, group, role);
 }
 
-static void compare(struct membership *s, const char *role)
+static void compare(struct membership *s, const char *group, const char *role)
 {
 	const struct val *now = val_get(row_of(s, role), "member_of");
-	bool absent = mod_is(s->m, "state", "absent"), exact = mod_is(s->m, "state", "exact");
-	for (size_t i = 0; exact && i < val_len(now); i++)
+	bool absent = mod_is(s->m, "state", "absent");
+	if (holds(now, group) == absent)
+		change(s, !absent, group, role);
+	else if (!mod_is(s->m, "state", "exact"))
+		note(s, absent ? s->revoked : s->granted, group, NULL);
+}
+
+/* No group but those it shall be in. */
+static void match(struct membership *s, const char *role)
+{
+	const struct val *now = val_get(row_of(s, role), "member_of");
+	VAL_EACH (i, now)
 		if (!holds(s->groups, val_get_strz(val_at(now, i))))
 			change(s, false, val_get_strz(val_at(now, i)), role);
-	VAL_EACH (i, s->groups) {
-		const char *group = val_get_strz(val_at(s->groups, i));
-		if (holds(now, group) == absent)
-			change(s, !absent, group, role);
-		else if (!exact)
-			note(s, absent ? s->revoked : s->granted, group, NULL);
-	}
+	VAL_EACH (i, s->groups)
+		compare(s, val_get_strz(val_at(s->groups, i)), role);
 }
 
 static bool run(struct mod_ctx *m)
@@ -91,8 +96,12 @@ static bool run(struct mod_ctx *m)
 	               &s.known) ||
 	    !existing(&s, "groups", s.groups) || !existing(&s, "target_roles", s.members))
 		return false;
-	VAL_EACH (i, s.members)
-		compare(&s, val_get_strz(val_at(s.members, i)));
+	bool exact = mod_is(m, "state", "exact");
+	for (size_t i = 0; exact && i < val_len(s.members); i++)
+		match(&s, val_get_strz(val_at(s.members, i)));
+	for (size_t i = 0; !exact && i < val_len(s.groups); i++)
+		VAL_EACH (k, s.members)
+			compare(&s, val_get_strz(val_at(s.groups, i)), val_get_strz(val_at(s.members, k)));
 	mod_sets(m, "state", mod_arg(m, "state"));
 	mod_set(m, "groups", s.groups);
 	mod_set(m, "target_roles", s.members);

@@ -1,25 +1,57 @@
+#include <ctype.h>
 #include "modules/postgresql_client.h"
 
-/* A kind of object, and where its owner is found by its name. */
+/* A kind of object: the catalogue it is in, and its columns of names and owners there. */
 static const struct kind {
-	const char *name, *words, *query;
-	bool dotted;
+	const char *name, *catalog, *named, *owned;
+	enum { PLAIN, DOTTED, RELATION, TYPE, ROUTINE } how;
 } kinds[] = {
-        {"database", "DATABASE", "pg_database WHERE datname = %s AND pg_get_userbyid(datdba) = %s", false},
-        {"function", "FUNCTION",
-         "pg_proc WHERE %s IN (proname, oid::regprocedure::text) AND "
-         "pg_get_userbyid(proowner) = %s",
-         false},
-        {"matview", "MATERIALIZED VIEW",
-         "pg_class WHERE oid = to_regclass(%s) AND pg_get_userbyid(relowner) = %s", true},
-        {"sequence", "SEQUENCE", "pg_class WHERE oid = to_regclass(%s) AND pg_get_userbyid(relowner) = %s",
-         true},
-        {"schema", "SCHEMA", "pg_namespace WHERE nspname = %s AND pg_get_userbyid(nspowner) = %s", false},
-        {"table", "TABLE", "pg_class WHERE oid = to_regclass(%s) AND pg_get_userbyid(relowner) = %s", true},
-        {"tablespace", "TABLESPACE", "pg_tablespace WHERE spcname = %s AND pg_get_userbyid(spcowner) = %s",
-         false},
-        {"view", "VIEW", "pg_class WHERE oid = to_regclass(%s) AND pg_get_userbyid(relowner) = %s", true},
+        {"database", "database", "datname", "datdba", PLAIN},
+        {"schema", "namespace", "nspname", "nspowner", PLAIN},
+        {"tablespace", "tablespace", "spcname", "spcowner", PLAIN},
+        {"language", "language", "lanname", "lanowner", PLAIN},
+        {"foreign_data_wrapper", "foreign_data_wrapper", "fdwname", "fdwowner", PLAIN},
+        {"server", "foreign_server", "srvname", "srvowner", PLAIN},
+        {"event_trigger", "event_trigger", "evtname", "evtowner", PLAIN},
+        {"publication", "publication", "pubname", "pubowner", PLAIN},
+        {"collation", "collation", "collname", "collowner", DOTTED},
+        {"conversion", "conversion", "conname", "conowner", DOTTED},
+        {"text_search_configuration", "ts_config", "cfgname", "cfgowner", DOTTED},
+        {"text_search_dictionary", "ts_dict", "dictname", "dictowner", DOTTED},
+        {"statistics", "statistic_ext", "stxname", "stxowner", DOTTED},
+        {"large_object", "largeobject_metadata", "oid::text", "lomowner", ROUTINE},
+        {"table", "class", NULL, "relowner", RELATION},
+        {"view", "class", NULL, "relowner", RELATION},
+        {"matview", "class", NULL, "relowner", RELATION},
+        {"sequence", "class", NULL, "relowner", RELATION},
+        {"foreign_table", "class", NULL, "relowner", RELATION},
+        {"type", "type", NULL, "typowner", TYPE},
+        {"domain", "type", NULL, "typowner", TYPE},
+        {"function", "proc", "proname", "proowner", ROUTINE},
+        {"procedure", "proc", "proname", "proowner", ROUTINE},
+        {"routine", "proc", "proname", "proowner", ROUTINE},
+        {"aggregate", "proc", "proname", "proowner", ROUTINE},
 };
+
+/* "text_search_dictionary" in SQL. */
+static const char *words(struct arena *a, const char *name)
+{
+	char *z = arena_strdup(a, strcmp(name, "matview") == 0 ? "materialized_view" : name);
+	for (char *p = z; *p; p++)
+		*p = *p == '_' ? ' ' : (char)toupper((unsigned char)*p);
+	return z;
+}
+
+/* What holds of the row of OBJECT, which is NAME in a statement. */
+static const char *condition(struct arena *a, const struct kind *k, const char *object, const char *name)
+{
+	const char *dot = k->how == DOTTED ? strrchr(object, '.') : NULL;
+	if (k->how == RELATION || k->how == TYPE)
+		return arena_printf(a, "oid = to_reg%s(%s)", k->catalog, psql_text(a, name));
+	if (strchr(object, '('))
+		return arena_printf(a, "oid = to_regprocedure(%s)", psql_text(a, object));
+	return arena_printf(a, "%s = %s", k->named, psql_text(a, dot ? dot + 1 : object));
+}
 
 static bool role_exists(struct psql *p, const char *role, bool must, bool *ret)
 {
@@ -46,20 +78,18 @@ static bool set_owner(struct psql *p, const char *object, const char *owner)
 		return mod_fail(m, "obj_type is required to know what %s is", object);
 	while (!mod_is(m, "obj_type", k->name))
 		k++;
-	/* A function is named with its arguments, and by them only. */
-	bool function = strcmp(k->name, "function") == 0;
-	const char *name = k->dotted  ? psql_dotted(m->a, object)
-	                   : function ? object
-	                              : psql_name(m->a, object),
-	           *where = strstr(k->query, "%s"), *rest = where + 2, *second = strstr(rest, "%s");
+	/* A routine is named with its arguments, and by them only. */
+	const char *name = k->how == ROUTINE ? object
+	                   : k->how == PLAIN ? psql_name(m->a, object)
+	                                     : psql_dotted(m->a, object);
 	if (!psql_row(p,
-	              arena_printf(m->a, "SELECT 1 FROM %.*s%s%.*s%s", (int)(where - k->query), k->query,
-	                           psql_text(m->a, k->dotted ? name : object), (int)(second - rest), rest,
+	              arena_printf(m->a, "SELECT 1 FROM pg_%s WHERE %s AND pg_get_userbyid(%s) = %s",
+	                           k->catalog, condition(m->a, k, object, name), k->owned,
 	                           psql_text(m->a, owner)),
 	              &row))
 		return false;
 	if (!row)
-		psql_later(p, "ALTER %s %s OWNER TO %s", k->words, name, psql_name(m->a, owner));
+		psql_later(p, "ALTER %s %s OWNER TO %s", words(m->a, k->name), name, psql_name(m->a, owner));
 	return true;
 }
 
@@ -97,7 +127,11 @@ static const struct mod_arg args[] = {
         {"new_owner", MT_STR, MA_REQUIRED, .doc = "Who shall own it."},
         {"obj_name", MT_STR, .doc = "What; a function with the types of its arguments."},
         {"obj_type", MT_STR, .aliases = "type",
-         .choices = "database|function|matview|sequence|schema|table|tablespace|view",
+         .choices =
+                 "database|function|matview|sequence|schema|table|tablespace|view|procedure|type|aggregate|"
+                 "routine|language|domain|collation|conversion|text_search_configuration|"
+                 "text_search_dictionary|foreign_data_wrapper|server|foreign_table|event_trigger|"
+                 "large_object|publication|statistics",
          .doc = "What kind it is."},
         {"reassign_owned_by", MT_LIST, .doc = "Everything these roles own, instead."},
         {"fail_on_role", MT_BOOL, .doc = "One of those that is not there is a failure (it is unless false)."},

@@ -58,7 +58,7 @@ static void create(struct publication *s, const char *name)
 	for (size_t i = 0; params && i < val_len(params); i++) {
 		struct str v = val_text(val_value_at(params, i), m->a);
 		buf_printf(&b, "%s%s = %s", i ? ", " : " WITH (",
-		           psql_name(m->a, val_get_strz(val_key_at(params, i))),
+		           psql_option(m->a, val_get_strz(val_key_at(params, i))),
 		           psql_text(m->a, arena_strndup(m->a, v.p, v.n)));
 	}
 	if (params && val_len(params))
@@ -106,7 +106,7 @@ static void compare(struct publication *s, const char *name)
 		struct str v = val_text(val_value_at(params, i), m->a);
 		if (strcmp(key, "publish") == 0 && same_publish(val_get(s->row, "publish"), v))
 			continue;
-		psql_later(&s->p, "ALTER PUBLICATION %s SET (%s = %s)", name, psql_name(m->a, key),
+		psql_later(&s->p, "ALTER PUBLICATION %s SET (%s = %s)", name, psql_option(m->a, key),
 		           psql_text(m->a, arena_strndup(m->a, v.p, v.n)));
 	}
 	if (mod_has(m, "owner") && !mod_is(m, "owner", val_map_strz(s->row, "owner", "")))

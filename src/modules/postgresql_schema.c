@@ -25,6 +25,7 @@ static bool run(struct mod_ctx *m)
 	else if (!absent && *owner && strcmp(owner, val_map_strz(val_at(rows, 0), "owner", "")) != 0)
 		sql = arena_printf(a, "ALTER SCHEMA %s OWNER TO %s", psql_name(a, schema),
 		                   psql_name(a, owner));
+	p.refusal = "Database query failed: ";
 	if (sql && !psql_do(&p, sql))
 		return false;
 	mod_sets(m, "schema", schema);

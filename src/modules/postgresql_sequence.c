@@ -49,7 +49,9 @@ static bool plan(struct psql *p, const struct val *row, const char *full)
 	}
 	if (!row && !create(p, full))
 		return false;
-	if (owner && !(row && strcmp(owner, val_map_strz(row, "owner", "")) == 0))
+	const char *creator =
+	        mod_has(m, "session_role") ? mod_arg(m, "session_role") : mod_arg(m, "login_user");
+	if (owner && strcmp(owner, row ? val_map_strz(row, "owner", "") : creator) != 0)
 		psql_later(p, "ALTER SEQUENCE %s OWNER TO %s", full, psql_name(m->a, owner));
 	if (schema && !mod_is(m, "schema", schema))
 		psql_later(p, "ALTER SEQUENCE %s SET SCHEMA %s", full, psql_name(m->a, schema));

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include "modules/postgresql_client.h"
 
 struct subscription {
@@ -78,7 +79,7 @@ static const char *names(struct mod_ctx *m, const struct val *list)
 	const char *z = "";
 	VAL_EACH (i, list)
 		z = arena_printf(m->a, "%s%s%s", z, i ? ", " : "",
-		                 psql_name(m->a, val_get_strz(val_at(list, i))));
+		                 psql_option(m->a, val_get_strz(val_at(list, i))));
 	return z;
 }
 
@@ -86,9 +87,16 @@ static const char *param(struct mod_ctx *m, const struct val *params, size_t i)
 {
 	const struct val *v = val_value_at(params, i);
 	struct str text = val_text(v, m->a);
-	const char *z = val_kind(v) == VAL_BOOL ? (val_get_bool(v) ? "true" : "false")
-	                                        : psql_text(m->a, arena_strndup(m->a, text.p, text.n));
-	return arena_printf(m->a, "%s = %s", psql_name(m->a, val_get_strz(val_key_at(params, i))), z);
+	const char *z = arena_strndup(m->a, text.p, text.n);
+	bool word = text.n;
+	for (size_t k = 0; k < text.n; k++)
+		word = word && (isalnum((unsigned char)z[k]) || z[k] == '_');
+	/* NONE is a word of SQL. */
+	if (val_kind(v) == VAL_BOOL)
+		z = val_get_bool(v) ? "true" : "false";
+	else if (!word)
+		z = psql_text(m->a, z);
+	return arena_printf(m->a, "%s = %s", psql_option(m->a, val_get_strz(val_key_at(params, i))), z);
 }
 
 /* Making one may make a slot on the other server, which is no part of a transaction. */

@@ -141,13 +141,17 @@ static bool run(struct mod_ctx *m)
 		return false;
 	if (mod_is(m, "state", "present") && mod_bool(m, "cascade"))
 		mod_warn(m, "cascade=true is ignored when state=present");
-	if (!psql_open(&t.p, m, mod_arg(m, "login_db")) || !look(&t, table) || !plan(&t) ||
-	    !psql_commit(&t.p) || (!m->check && !look(&t, to ? to : table)))
+	if (!psql_open(&t.p, m, mod_arg(m, "login_db")) || !look(&t, table))
 		return false;
+	const struct val *row = t.row;
+	if (!plan(&t) || !psql_commit(&t.p) || (!m->check && !look(&t, to ? to : table)))
+		return false;
+	if (t.row)
+		row = t.row;
 	mod_sets(m, "table", table);
 	mod_sets(m, "state", t.row ? "present" : mod_is_changed(m) ? "absent" : "");
-	for (size_t i = 0; t.row && i < val_len(t.row); i++)
-		val_setk(m->result, val_key_at(t.row, i), val_value_at(t.row, i));
+	for (size_t i = 0; row && i < val_len(row); i++)
+		val_setk(m->result, val_key_at(row, i), val_value_at(row, i));
 	mod_set(m, "queries", t.p.executed);
 	return true;
 }

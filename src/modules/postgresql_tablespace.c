@@ -36,7 +36,7 @@ static void compare_options(struct space *s, const char *name)
 		const char *key = val_get_strz(val_key_at(wanted, i));
 		struct str text = val_text(val_value_at(wanted, i), a),
 		           now = val_map_str(s->options, key, NULL);
-		const char *option = psql_name(a, key);
+		const char *option = psql_option(a, key);
 		if (str_eqc(text, "reset")) {
 			if (val_get(s->options, key))
 				psql_later(&s->p, "ALTER TABLESPACE %s RESET (%s)", name, option);

@@ -304,6 +304,7 @@ static bool run(struct mod_ctx *m)
 		return false;
 	if (!psql_open(&r.p, m, mod_arg(m, "login_db")) || !look(&r))
 		return false;
+	r.p.refusal = "";
 	mod_sets(m, "user", r.name);
 	mod_set(m, "queries", r.p.executed);
 	/* Everybody is no role: there are only privileges of theirs. */
