@@ -255,7 +255,7 @@ static bool run(struct mod_ctx *m)
 	     : mod_is(m, "state", "absent") ? make_absent(&d)
 	                                    : rename_it(&d);
 	mod_sets(m, "db", d.name);
-	mod_set(m, "executed_commands", d.p.executed);
+	mod_set(m, "executed_commands", m->check ? val_list(m->a) : d.p.executed);
 	return ok;
 }
 

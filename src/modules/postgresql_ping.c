@@ -14,6 +14,7 @@ static bool run(struct mod_ctx *m)
 	    !psql_try(&p, "SHOW server_version_num; SELECT version();", &out, &why))
 		return false;
 	if (why) {
+		mod_warn(m, "PostgreSQL server is unavailable: %s", why);
 		mod_sets(m, "conn_err_msg", why);
 		return true;
 	}

@@ -120,13 +120,14 @@ static void say(struct publication *s)
 	struct val *params = val_map(m->a);
 	mod_setb(m, "exists", s->row != NULL);
 	mod_set(m, "queries", s->p.executed);
-	if (!s->row)
+	if (!s->row && !m->check)
 		return;
-	val_set(params, "publish", val_get(s->row, "publish"));
+	if (s->row)
+		val_set(params, "publish", val_get(s->row, "publish"));
 	mod_set(m, "parameters", params);
-	mod_set(m, "owner", val_get(s->row, "owner"));
-	mod_set(m, "alltables", val_get(s->row, "alltables"));
-	mod_set(m, "tables", val_get(s->row, "tables"));
+	mod_sets(m, "owner", s->row ? val_map_strz(s->row, "owner", "") : "");
+	mod_setb(m, "alltables", s->row && val_map_bool(s->row, "alltables", false));
+	mod_set(m, "tables", s->row ? val_get(s->row, "tables") : val_list(m->a));
 }
 
 static bool run(struct mod_ctx *m)

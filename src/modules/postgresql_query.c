@@ -149,6 +149,57 @@ static void classify(struct statement *s)
 	s->kind = with ? ROWS : s->kind;
 }
 
+/* Behind the quote, the dollar quote or the remark that starts at I; I itself when none does. */
+static size_t skip_quoted(struct str s, size_t i)
+{
+	const char *p = s.p + i;
+	struct str close = str_n(p, 1);
+	size_t open = 1;
+	if (*p == '$') {
+		while (i + open < s.n && (isalnum((unsigned char)p[open]) || p[open] == '_'))
+			open++;
+		if (i + open == s.n || p[open] != '$')
+			return i;
+		close = str_n(p, ++open);
+	} else if (*p == '-' && i + 1 < s.n && p[1] == '-') {
+		close = STR("\n");
+	} else if (*p == '/' && i + 1 < s.n && p[1] == '*') {
+		close = STR("*/");
+		open = 2;
+	} else if (*p != '\'' && *p != '"') {
+		return i;
+	}
+	ptrdiff_t end = str_find(s, close, i + open);
+	return end < 0 ? s.n : (size_t)end + close.n;
+}
+
+/* Where the last of the statements begins; 0 when there is but one. END: where its semicolon is. */
+static size_t last_statement(struct str text, size_t *end)
+{
+	size_t last = 0, next = 0;
+	*end = text.n;
+	for (size_t i = 0; i < text.n;) {
+		size_t to = skip_quoted(text, i);
+		bool remark = to != i && (text.p[i] == '-' || text.p[i] == '/');
+		if (to == i && text.p[i] == ';') {
+			*end = next == last ? i : *end;
+			next = i + 1;
+		} else if (!remark && !isspace((unsigned char)text.p[i])) {
+			*end = next != last ? text.n : *end;
+			last = next;
+		}
+		i = to == i ? i + 1 : to;
+	}
+	return last;
+}
+
+/* One statement without its semicolon. */
+static struct str bare(struct str sql)
+{
+	size_t end;
+	return str_trim(last_statement(sql, &end) ? sql : str_n(sql.p, end));
+}
+
 /* Rows come as JSON, other results as psql prints them. */
 static void put_statement(const struct statement *s, struct buf *b)
 {
@@ -261,10 +312,7 @@ static bool run_statements(struct query *q, bool whole, const struct val *list)
 			return false;
 		}
 		mod_setstr(m, "query", one);
-		s[k].sql = str_trim(one);
-		while (s[k].sql.n && (s[k].sql.p[s[k].sql.n - 1] == ';' ||
-		                      isspace((unsigned char)s[k].sql.p[s[k].sql.n - 1])))
-			s[k].sql.n--;
+		s[k].sql = bare(one);
 		classify(&s[k]);
 		put_statement(&s[k], &b);
 	}
@@ -306,34 +354,25 @@ static bool run(struct mod_ctx *m)
 
 /* ---- a file of statements */
 
-static bool is_single(struct str text)
-{
-	while (text.n && (text.p[text.n - 1] == ';' || isspace((unsigned char)text.p[text.n - 1])))
-		text.n--;
-	return str_find(text, STR(";"), 0) < 0;
-}
-
-/* One transaction, as the server takes several statements at once. Of what they print, the last tag is kept.
- */
-static bool run_all(struct query *q, struct str text)
+/* One transaction, as the server takes several statements at once. The result is the last one's. */
+static bool run_all(struct query *q, struct str text, size_t last, size_t end)
 {
 	struct mod_ctx *m = q->m;
-	struct str out, tag = {0};
+	struct statement s = {.sql = str_trim(str_n(text.p + last, end - last))};
+	struct str out, one;
 	const char *why;
-	if (!psql_try(&q->p,
-	              arena_printf(m->a, "BEGIN;\n\\set QUIET off\n%.*s\n;\n\\set QUIET on\nCOMMIT;",
-	                           STR_FMT(text)),
-	              &out, &why))
+	struct buf b = {0};
+	classify(&s);
+	buf_printf(&b, "BEGIN;\n%.*s\n\\echo '%s'\n", (int)last, text.p, mark);
+	put_statement(&s, &b);
+	buf_adds(&b, "COMMIT;");
+	const char *script = buf_take(&b, m->a).p;
+	buf_burn(&b);
+	if (!psql_try(&q->p, script, &out, &why))
 		return false;
 	if (why)
 		return refused(q, 0, why, NULL);
-	while (out.p && out.n) {
-		struct str line = str_trim(str_split(&out, '\n'));
-		if (line.n && isupper((unsigned char)line.p[0]))
-			tag = line;
-	}
-	add_result(q, val_map(m->a), val_str(m->a, tag), tag_rows(tag));
-	return true;
+	return next_output(&out, &one) && next_output(&out, &one) && take(q, &s, one);
 }
 
 static bool run_script(struct mod_ctx *m)
@@ -343,12 +382,14 @@ static bool run_script(struct mod_ctx *m)
 	struct str raw, text;
 	const char *path = mod_arg(m, "path");
 	if (!path || !fs_exists(path))
-		return mod_fail(m, "Cannot read file '%s' : No such file or directory", path ? path : "");
+		return mod_fail(m, "Cannot read file '%s' : [Errno 2] No such file or directory: '%s'",
+		                path ? path : "", path ? path : "");
 	if (!psql_open(&q.p, m, mod_has(m, "login_db") ? mod_arg(m, "login_db") : mod_arg(m, "login_user")) ||
 	    !mod_read(m, path, &raw) || !fill(&q, raw, &text))
 		return false;
 	val_push(q.statements, val_str(m->a, raw));
-	if (!(is_single(text) ? run_statements(&q, false, NULL) : run_all(&q, text)))
+	size_t end, last = last_statement(text, &end);
+	if (!(last ? run_all(&q, text, last, end) : run_statements(&q, false, NULL)))
 		return false;
 	mod_changed(m);
 	mod_setstr(m, "query", text);
