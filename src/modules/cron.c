@@ -253,6 +253,67 @@ static bool run(struct mod_ctx *m)
 	return save(&c);
 }
 
+/* The variable that LINE sets, its value in *VALUE; empty when it sets none. */
+static struct str var_of(struct str line, struct str *value)
+{
+	struct str rest = str_trim(line), name = str_trim(str_split(&rest, '='));
+	for (size_t i = 0; i < name.n; i++)
+		if (strchr(" \t#", name.p[i]))
+			return (struct str){0};
+	*value = str_trim(rest);
+	return rest.p ? name : (struct str){0};
+}
+
+/* Puts LINE where the arguments say; where they name nothing that is there, nowhere. */
+static void add_var(struct cron *c, struct str line)
+{
+	struct edit *e = &c->e;
+	bool after = mod_has(c->m, "insertafter");
+	struct str near = mod_args(c->m, after ? "insertafter" : "insertbefore"), value;
+	size_t at = 0;
+	while (near.n && at < e->n && !str_eq(var_of(e->lines[at], &value), near))
+		at++;
+	if (near.n && at == e->n)
+		return;
+	edit_end_last(e);
+	edit_insert(e, at + (near.n && after), line);
+}
+
+static bool run_var(struct mod_ctx *m)
+{
+	struct cron c = {.m = m, .file = mod_arg(m, "cron_file"), .user = mod_arg(m, "user")};
+	struct str name = mod_args(m, "name"), want = mod_args(m, "value"), value;
+	bool present = mod_is(m, "state", "present"), found = false;
+	if (present && !want.p)
+		return mod_fail(m, "You must specify 'value' to insert a new cron variable");
+	if (c.file && c.file[0] != '/')
+		c.file = arena_printf(m->a, "/etc/cron.d/%s", c.file);
+	if (!load(&c))
+		return false;
+	struct str line = str_c(arena_printf(m->a, "%.*s=%.*s\n", STR_FMT(name), STR_FMT(want)));
+	struct val *vars = val_list(m->a);
+	for (size_t i = 0; i < c.e.n; i++) {
+		if (!str_eq(var_of(c.e.lines[i], &value), name))
+			continue;
+		found = true;
+		if (!present)
+			edit_remove(&c.e, i--, 1);
+		else if (!str_eq(value, str_trim(want)))
+			c.e.lines[i] = line;
+	}
+	if (present && !found)
+		add_var(&c, line);
+	for (size_t i = 0; i < c.e.n; i++) {
+		struct str var = var_of(c.e.lines[i], &value);
+		if (var.n)
+			val_push(vars, val_str(m->a, var));
+	}
+	mod_set(m, "vars", vars);
+	if (c.file)
+		mod_sets(m, "cron_file", mod_arg(m, "cron_file"));
+	return save(&c);
+}
+
 static const struct mod_arg args[] = {
         {"name", MT_STR, MA_REQUIRED, .doc = "What marks the job; with env, the variable's name."},
         {"job", MT_STR, .aliases = "value", .doc = "The command; with env, the variable's value."},
@@ -272,6 +333,27 @@ static const struct mod_arg args[] = {
         {"insertbefore", MT_STR, .doc = "The variable to put it before."},
         {"backup", MT_BOOL, .dflt = "false", .doc = "Keep a dated copy of what was there."},
         {NULL},
+};
+
+static const struct mod_arg var_args[] = {
+        {"name", MT_STR, MA_REQUIRED, .doc = "The variable."},
+        {"value", MT_STR, .doc = "What it is set to."},
+        {"user", MT_STR, .doc = "Whose crontab."},
+        {"cron_file", MT_STR, .doc = "A file in /etc/cron.d instead of a user's crontab."},
+        {"insertafter", MT_STR, .doc = "The variable to put it behind."},
+        {"insertbefore", MT_STR, .doc = "The variable to put it before."},
+        {"state", MT_STR, .dflt = "present", .choices = "absent|present", .doc = "Whether it is there."},
+        {"backup", MT_BOOL, .dflt = "false", .doc = "Keep a dated copy of what was there."},
+        {NULL},
+};
+
+const struct module module_row_cronvar = {
+        .name = "cronvar",
+        .from = "community.general",
+        .doc = "Keeps a variable in a crontab.",
+        .args = var_args,
+        .mutually_exclusive = "insertafter|insertbefore",
+        .run = run_var,
 };
 
 const struct module module_row_cron = {

@@ -3,36 +3,24 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include "modules/edit.h"
+#include "modules/words.h"
 
 /* A line of known_hosts: [@marker] hosts type key. */
 struct entry {
 	struct str marker, hosts, type, key;
 };
 
-static struct str word(struct str *rest)
-{
-	size_t i = 0, start;
-	while (i < rest->n && isspace((unsigned char)rest->p[i]))
-		i++;
-	start = i;
-	while (i < rest->n && !isspace((unsigned char)rest->p[i]))
-		i++;
-	struct str w = str_n(rest->p + start, i - start);
-	*rest = str_n(rest->p + i, rest->n - i);
-	return w;
-}
-
 static bool parse(struct str line, struct entry *e)
 {
 	*e = (struct entry){0};
-	struct str first = word(&line);
+	struct str first = words_next(&line);
 	if (!first.n || first.p[0] == '#')
 		return false;
 	if (first.p[0] == '@')
 		e->marker = first;
-	e->hosts = e->marker.n ? word(&line) : first;
-	e->type = word(&line);
-	e->key = word(&line);
+	e->hosts = e->marker.n ? words_next(&line) : first;
+	e->type = words_next(&line);
+	e->key = words_next(&line);
 	return e->key.n > 0;
 }
 

@@ -18,6 +18,7 @@
 	M(composer)                \
 	M(copy)                    \
 	M(cron)                    \
+	M(cronvar)                 \
 	M(crypttab)                \
 	M(deb822_repository)       \
 	M(debconf)                 \
@@ -51,6 +52,7 @@
 	M(include_tasks)           \
 	M(include_vars)            \
 	M(ini_file)                \
+	M(interfaces_file)         \
 	M(iptables)                \
 	M(known_hosts)             \
 	M(lineinfile)              \
@@ -122,6 +124,7 @@
 	M(shell)                   \
 	M(slurp)                   \
 	M(stat)                    \
+	M(sudoers)                 \
 	M(synchronize)             \
 	M(sysctl)                  \
 	M(systemd)                 \
@@ -139,4 +142,5 @@
 	M(wait_for_connection)     \
 	M(x509_certificate)        \
 	M(x509_certificate_info)   \
-	M(x509_certificate_pipe)
+	M(x509_certificate_pipe)   \
+	M(xattr)

@@ -1,5 +1,5 @@
+#include "modules/argv.h"
 #include "modules/dpkg.h"
-#include "modules/module.h"
 
 static void add(struct mod_ctx *m, struct val *packages, struct val *p)
 {
@@ -12,12 +12,71 @@ static void add(struct mod_ctx *m, struct val *packages, struct val *p)
 	val_push(list, p);
 }
 
+/* What "apt-cache policy NAMES" prints; empty when it cannot. */
+static struct str policy(struct mod_ctx *m, const struct dpkg_db *db)
+{
+	struct argv c = {.m = m};
+	struct mod_out out;
+	argv_add2(&c, "apt-cache", "policy");
+	for (size_t i = 0; db && i < db->n; i++)
+		if (db->pkgs[i].installed)
+			argv_addf(&c, "%.*s:%.*s", STR_FMT(db->pkgs[i].name), STR_FMT(db->pkgs[i].arch));
+	return mod_which(m, "apt-cache") && argv_run(&c, &out) && out.rc == 0 ? out.out : (struct str){0};
+}
+
+/* The word behind the number at the start of LINE, to its end: an archive's index file. */
+static struct str index_of(struct str line)
+{
+	line = str_trim(line);
+	str_split(&line, ' ');
+	return str_trim(line);
+}
+
+/* {index file: the o= of its release}. */
+static struct val *origins(struct mod_ctx *m)
+{
+	struct str text = policy(m, NULL), index = {0};
+	struct val *map = val_map(m->a);
+	while (text.n) {
+		struct str line = str_trim(str_split(&text, '\n')), fields;
+		if (!str_starts(line, "release ")) {
+			index = index_of(line);
+			continue;
+		}
+		for (fields = str_from(line, 8); fields.n;) {
+			struct str field = str_split(&fields, ',');
+			if (str_starts(field, "o="))
+				val_sets(map, index, val_str(m->a, str_from(field, 2)));
+		}
+	}
+	return map;
+}
+
+/* {package: where the installed version came from}: the first index below its line in the table of versions.
+ */
+static struct val *sources(struct mod_ctx *m, const struct dpkg_db *db)
+{
+	struct str text = policy(m, db), name = {0};
+	struct val *map = val_map(m->a), *known = origins(m);
+	bool here = false;
+	while (text.n) {
+		struct str line = str_split(&text, '\n');
+		if (line.n && line.p[0] != ' ')
+			name = str_n(line.p, line.n - 1);
+		else if (here && name.n)
+			val_sets(map, name, val_gets(known, index_of(line)));
+		here = str_starts(line, " ***");
+	}
+	return map;
+}
+
 static bool from_apt(struct mod_ctx *m, struct val *packages, bool *found)
 {
 	struct dpkg_db db;
 	if (!dpkg_load(m, &db))
 		return false;
 	*found = db.n > 0;
+	const struct val *origin = *found ? sources(m, &db) : NULL;
 	for (size_t i = 0; i < db.n; i++) {
 		const struct dpkg_pkg *pkg = &db.pkgs[i];
 		if (!pkg->installed)
@@ -27,8 +86,9 @@ static bool from_apt(struct mod_ctx *m, struct val *packages, bool *found)
 		val_set(p, "version", val_str(m->a, pkg->version));
 		val_set(p, "arch", val_str(m->a, pkg->arch));
 		val_set(p, "category", val_str(m->a, pkg->section));
-		/* Which archive it came from is no part of dpkg's database. */
-		val_set(p, "origin", val_strz(m->a, ""));
+		val_set(p, "origin",
+		        val_str(m->a,
+		                val_map_str(origin, arena_strndup(m->a, pkg->name.p, pkg->name.n), "")));
 		val_set(p, "source", val_strz(m->a, "apt"));
 		add(m, packages, p);
 	}

@@ -1,5 +1,4 @@
 /* service: systemd where it runs, else the scripts in /etc/init.d. */
-#include <glob.h>
 #include <unistd.h>
 #include "modules/systemctl.h"
 
@@ -10,15 +9,6 @@ static bool script(struct mod_ctx *m, const char *name, const char *verb, struct
 		return mod_exec(m, out, "service", name, verb, more && *more ? more : NULL, NULL);
 	return mod_exec(m, out, arena_printf(m->a, "/etc/init.d/%s", name), verb, more && *more ? more : NULL,
 	                NULL);
-}
-
-/* Whether a start link exists in one of the multi-user runlevels. */
-static bool script_enabled(struct mod_ctx *m, const char *name)
-{
-	glob_t g;
-	bool found = glob(arena_printf(m->a, "/etc/rc[2345].d/S??%s", name), 0, NULL, &g) == 0;
-	globfree(&g);
-	return found;
 }
 
 static bool script_enable(struct mod_ctx *m, const char *name, bool on)
@@ -82,12 +72,12 @@ static bool run(struct mod_ctx *m)
 	if (!mod_has(m, "state") && !mod_has(m, "enabled"))
 		return mod_fail(m, "one of the following is required: state, enabled");
 	mod_sets(m, "name", name);
-	if (!fs_exists(arena_printf(m->a, "/etc/init.d/%s", name)))
+	if (!sysv_exists(m, name))
 		return mod_fail(m, "Could not find the requested service %s: host", name);
 	if (mod_has(m, "enabled")) {
 		bool want = mod_bool(m, "enabled");
 		mod_setb(m, "enabled", want);
-		if (script_enabled(m, name) != want) {
+		if (sysv_enabled(m, name) != want) {
 			mod_changed(m);
 			if (!m->check && !script_enable(m, name, want))
 				return false;

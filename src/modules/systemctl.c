@@ -1,9 +1,23 @@
+#include <glob.h>
 #include <unistd.h>
 #include "modules/systemctl.h"
 
 bool systemd_runs(void)
 {
 	return fs_is_dir("/run/systemd/system");
+}
+
+bool sysv_exists(struct mod_ctx *m, const char *name)
+{
+	return fs_exists(arena_printf(m->a, "/etc/init.d/%s", name));
+}
+
+bool sysv_enabled(struct mod_ctx *m, const char *name)
+{
+	glob_t g;
+	bool found = glob(arena_printf(m->a, "/etc/rc?.d/S??%s", name), 0, NULL, &g) == 0;
+	globfree(&g);
+	return found;
 }
 
 static bool call(struct mod_ctx *m, struct mod_out *out, const char *const *words)
@@ -99,6 +113,11 @@ static bool is_enabled(struct mod_ctx *m, const char *name, const struct val *st
 	/* Only systemctl knows the links of a script of /etc/init.d, and what its properties do not say. */
 	if (is_any(status, "UnitFileState", "generated|bad||indirect|alias"))
 		return ask_enabled(m, name);
+	/* The links of a script count where a mask hides it from systemd. */
+	const char *scope = mod_arg(m, "scope");
+	if ((!scope || strcmp(scope, "system") == 0) && sysv_exists(m, name) &&
+	    !str_ends(val_map_str(status, "UnitFileState", ""), "disabled") && sysv_enabled(m, name))
+		return true;
 	return is_any(status, "UnitFileState", "enabled|enabled-runtime|static|transient");
 }
 
@@ -173,8 +192,8 @@ bool systemd_manage(struct mod_ctx *m, const char *name)
 	}
 	struct val *status = parse_show(m->a, out.out);
 	mod_set(m, "status", status);
-	bool found = !is(status, "LoadState", "not-found");
-	if (found && !is(status, "LoadState", "masked") && val_get(status, "LoadError") &&
+	bool loaded = !is(status, "LoadState", "not-found"), found = loaded || sysv_exists(m, name);
+	if (loaded && !is(status, "LoadState", "masked") && val_get(status, "LoadError") &&
 	    val_len(val_get(status, "LoadError")))
 		return mod_fail(m, "Error loading unit file '%s': %s", name,
 		                val_map_strz(status, "LoadError", ""));

@@ -12,4 +12,7 @@ bool systemd_runs(void);
 bool systemd_manage(struct mod_ctx *m, const char *name);
 /* systemctl VERB [NAME]; false and failed when it says no. */
 bool systemd_verb(struct mod_ctx *m, const char *verb, const char *name);
+/* Whether NAME is a script of /etc/init.d, and whether a runlevel starts it. */
+bool sysv_exists(struct mod_ctx *m, const char *name);
+bool sysv_enabled(struct mod_ctx *m, const char *name);
 #endif

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include "modules/words.h"
 
 struct splitter {
@@ -80,4 +81,17 @@ const char *words_quote(struct arena *a, const char *s)
 	struct str ret = buf_take(&b, a);
 	buf_free(&b);
 	return ret.p;
+}
+
+struct str words_next(struct str *rest)
+{
+	size_t i = 0, start;
+	while (i < rest->n && isspace((unsigned char)rest->p[i]))
+		i++;
+	start = i;
+	while (i < rest->n && !isspace((unsigned char)rest->p[i]))
+		i++;
+	struct str w = str_n(rest->p + start, i - start);
+	*rest = str_n(rest->p + i, rest->n - i);
+	return w;
 }

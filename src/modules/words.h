@@ -10,4 +10,6 @@
 const char **words_split(struct arena *a, struct str s, size_t *n, struct err *err);
 /* S so quoted that a shell takes it as one word. */
 const char *words_quote(struct arena *a, const char *s);
+/* The next word between white space, cut off *REST; empty at its end. No quotes. */
+struct str words_next(struct str *rest);
 #endif
