@@ -224,7 +224,8 @@ static bool redirected(struct mod_ctx *m, struct fetch *f, long status, const ch
 static void set_request(struct mod_ctx *m, CURL *c, const struct fetch *f)
 {
 	const char *method = f->method ? f->method : "GET";
-	bool sends = strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
+	bool sends =
+	        strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
 	curl_easy_setopt(c, CURLOPT_URL, f->url);
 	curl_easy_setopt(c, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
@@ -356,7 +357,8 @@ static CURLcode follow(struct transfer *t, CURL *c, struct fetch *now)
 		}
 		buf_free(&t->body);
 		t->ret->bytes = 0;
-		if (now->out_fd >= 0 && (ftruncate(now->out_fd, 0) != 0 || lseek(now->out_fd, 0, SEEK_SET) != 0))
+		if (now->out_fd >= 0 &&
+		    (ftruncate(now->out_fd, 0) != 0 || lseek(now->out_fd, 0, SEEK_SET) != 0))
 			return CURLE_WRITE_ERROR;
 	}
 }
@@ -384,6 +386,7 @@ void fetch_url(struct mod_ctx *m, const struct fetch *f, struct fetched *ret)
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, &t);
 	struct fetch now = *f;
+	now.follow = f->follow ? f->follow : "urllib2";
 	CURLcode rc = follow(&t, c, &now);
 	/* An answer that is an error is told of with the address that was asked first. */
 	ret->url = rc == CURLE_OK && ret->status < 300 ? now.url : f->url;

@@ -10,7 +10,7 @@ struct fetch {
 	struct str body;
 	const struct val *headers; /* map or NULL */
 	const char *if_modified;   /* a date for If-Modified-Since, or NULL */
-	const char *follow;        /* "all", "safe", "none", "urllib2" */
+	const char *follow;        /* "all", "safe", "none", "urllib2" (also NULL) */
 	int out_fd;                /* >= 0: the body goes there, not into "body" of the answer */
 };
 
