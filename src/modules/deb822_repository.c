@@ -8,7 +8,7 @@ struct source {
 	struct mod_ctx *m;
 	const char *slug, *path;
 	const char *signed_by; /* as the file says it, or NULL */
-	const char *key_file;  /* fetched, or NULL */
+	const char *key_file;  /* where the key is: fetched, or named; or NULL */
 };
 
 /* "Docker CE" is docker-ce. */
@@ -69,12 +69,15 @@ static bool get_key(struct source *s)
 	struct mod_ctx *m = s->m;
 	const char *by = mod_arg(m, "signed_by");
 	struct fetched got;
+	struct stat st;
 	s->signed_by = by;
-	if (!by || !strstr(by, "://"))
+	if (by && stat(by, &st) == 0 && S_ISREG(st.st_mode))
+		s->key_file = by;
+	if (!by || s->key_file || !strstr(by, "://"))
 		return true;
 	fetch_url(m, &(struct fetch){.url = by, .out_fd = -1}, &got);
 	if (got.status != 200)
-		return mod_fail(m, "Failed to download key at %s: %s", by, got.msg);
+		return mod_fail(m, "Could not fetch signed_by key: %s", got.msg);
 	s->key_file = arena_printf(m->a, "/etc/apt/keyrings/%s.%s", s->slug,
 	                           pgp_is_armored(got.body) ? "asc" : "gpg");
 	s->signed_by = s->key_file;
@@ -95,7 +98,7 @@ static void add_field(struct buf *b, const char *name, struct str v)
 	v = str_trim(v);
 	while (v.p) {
 		struct str line = str_trim(str_split(&v, '\n'));
-		buf_printf(b, " %.*s\n", STR_FMT(line.n ? line : STR(".")));
+		buf_printf(b, "    %.*s\n", STR_FMT(line.n ? line : STR(".")));
 	}
 }
 
@@ -133,10 +136,10 @@ static struct str make_text(struct source *s)
 	        {"enabled", "Enabled"},
 	        {"exclude", "Exclude"},
 	        {"include", "Include"},
-	        {"inrelease_path", "InRelease-Path"},
+	        {"inrelease_path", "Inrelease-Path"},
 	        {"languages", "Languages"},
 	        {"name", "X-Repolib-Name"},
-	        {"pdiffs", "PDiffs"},
+	        {"pdiffs", "Pdiffs"},
 	        {"signed_by", "Signed-By"},
 	        {"suites", "Suites"},
 	        {"targets", "Targets"},
@@ -170,7 +173,7 @@ static bool make_absent(struct source *s)
 {
 	struct mod_ctx *m = s->m;
 	mod_set(m, "repo", val_null());
-	mod_set(m, "key_filename", val_null());
+	mod_setf(m, "key_filename", "/etc/apt/keyrings/%s.gpg", s->slug);
 	return remove_file(m, s->path) &&
 	       remove_file(m, arena_printf(m->a, "/etc/apt/keyrings/%s.asc", s->slug)) &&
 	       remove_file(m, arena_printf(m->a, "/etc/apt/keyrings/%s.gpg", s->slug));
