@@ -1,7 +1,10 @@
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "modules/module.h"
 #include "modules/users.h"
+#include "modules/words.h"
 
 enum { WORDS = 48 };
 
@@ -331,6 +334,24 @@ static bool modify(struct account *u)
 	return tool(u);
 }
 
+/* What /etc/login.defs wants of a new home directory: HOME_MODE, else what UMASK leaves. */
+static mode_t home_mode(struct mod_ctx *m)
+{
+	struct str text = {0}, mask = STR("022"), mode = {0};
+	if (!fs_exists("/etc/login.defs") || !mod_read_maybe(m, "/etc/login.defs", &text))
+		return 0755;
+	while (text.n && !mode.n) {
+		struct str line = str_split(&text, '\n'), key = words_next(&line), value = words_next(&line);
+		if (str_eqc(key, "HOME_MODE"))
+			mode = value;
+		else if (str_eqc(key, "UMASK"))
+			mask = value;
+	}
+	unsigned long bits =
+	        strtoul(arena_strndup(m->a, (mode.n ? mode : mask).p, (mode.n ? mode : mask).n), NULL, 8);
+	return (mode_t)(mode.n ? bits : 0777 & ~bits);
+}
+
 /* A user that exists without the home directory it should have. */
 static bool make_home(struct account *u)
 {
@@ -349,6 +370,8 @@ static bool make_home(struct account *u)
 	if (fs_is_dir(skel) &&
 	    (!mod_exec(m, &out, "cp", "-a", fs_join(m->a, skel, "."), home, NULL) || out.rc != 0))
 		return m->failed ? false : mod_fail(m, "%.*s", STR_FMT(out.err));
+	if (chmod(home, home_mode(m)) != 0)
+		return mod_fail_sys(m, "cannot set the mode of %s", home);
 	const char *owner =
 	        arena_printf(m->a, "%lu:%lu", (unsigned long)u->now->uid, (unsigned long)u->now->gid);
 	if (!mod_exec(m, &out, "chown", "-R", owner, home, NULL))
