@@ -55,8 +55,11 @@ static bool sum_from_list(struct get *g, const char *url)
 {
 	struct mod_ctx *m = g->m;
 	struct fetched r;
-	fetch_url(m, &(struct fetch){.url = url, .headers = val_get(m->args, "headers"), .follow = "urllib2",
-	                             .out_fd = -1},
+	fetch_url(m,
+	          &(struct fetch){.url = url,
+	                          .headers = val_get(m->args, "headers"),
+	                          .follow = "urllib2",
+	                          .out_fd = -1},
 	          &r);
 	if (r.status != 200) {
 		mod_sets(m, "url", url);

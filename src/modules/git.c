@@ -177,9 +177,8 @@ static bool clone_more(struct git *g)
 	if (!mod_has(m, "refspec"))
 		return true;
 	const char *spec = mod_arg(m, "refspec"), *what = "Failed to fetch the refspec";
-	return mod_has(m, "depth")
-	               ? MUST(g, what, "fetch", "--depth", mod_arg(m, "depth"), g->remote, spec)
-	               : MUST(g, what, "fetch", g->remote, spec);
+	return mod_has(m, "depth") ? MUST(g, what, "fetch", "--depth", mod_arg(m, "depth"), g->remote, spec)
+	                           : MUST(g, what, "fetch", g->remote, spec);
 }
 
 static bool clone(struct git *g)
@@ -250,8 +249,7 @@ static bool checkout(struct git *g)
 
 static bool has_submodules(const struct git *g)
 {
-	return !g->bare && mod_bool(g->m, "recursive") &&
-	       fs_exists(fs_join(g->m->a, g->dest, ".gitmodules"));
+	return !g->bare && mod_bool(g->m, "recursive") && fs_exists(fs_join(g->m->a, g->dest, ".gitmodules"));
 }
 
 /* Where the submodules are, a line each; it begins with a blank where that is the commit recorded for it. */
@@ -457,7 +455,8 @@ static bool update(struct git *g)
 	return fetch(g) && finish(g, before);
 }
 
-/* Where the repository of dest is, or would be; NULL and failed where its .git is a file that leads nowhere. */
+/* Where the repository of dest is, or would be; NULL and failed where its .git is a file that leads nowhere.
+ */
 static const char *repository(struct git *g)
 {
 	struct mod_ctx *m = g->m;

@@ -83,11 +83,10 @@ static bool multipart_body(struct mod_ctx *m, const struct val *body, const char
 		if (val_get(v, "content"))
 			data = val_map_str(v, "content", "");
 		else if (!file || !mod_read(m, file, &data))
-			return m->failed
-			               ? false
-			               : mod_fail(m,
-			                          "failed to parse body as form-multipart: at least one of "
-			                          "filename or content must be provided");
+			return m->failed ? false
+			                 : mod_fail(m,
+			                            "failed to parse body as form-multipart: at least one of "
+			                            "filename or content must be provided");
 		add_part(m, b, boundary, name, file,
 		         type   ? type
 		         : file ? "application/octet-stream"
@@ -255,8 +254,8 @@ static bool run(struct mod_ctx *m)
 	struct fetched r;
 	f.method = upper(m, mod_arg(m, "method"));
 	if (!*f.method || f.method[strspn(f.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")])
-		return mod_fail(m,
-		                "Parameter 'method' needs to be a single word in uppercase, like GET or POST.");
+		return mod_fail(
+		        m, "Parameter 'method' needs to be a single word in uppercase, like GET or POST.");
 	if (is_skipped(m))
 		return true;
 	if (!make_body(m, headers, &f.body))

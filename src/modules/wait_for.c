@@ -129,9 +129,11 @@ static bool is_excluded(struct wait *w, const char *remote)
 			uint32_t a[4] = {0, 0, 0xffff0000, 0}; /* an IPv4 address within IPv6 */
 			char hex[33];
 			if (p->ai_family == AF_INET)
-				memcpy(&a[3], (const char *)p->ai_addr + offsetof(struct sockaddr_in, sin_addr), 4);
+				memcpy(&a[3],
+				       (const char *)p->ai_addr + offsetof(struct sockaddr_in, sin_addr), 4);
 			else
-				memcpy(a, (const char *)p->ai_addr + offsetof(struct sockaddr_in6, sin6_addr), 16);
+				memcpy(a, (const char *)p->ai_addr + offsetof(struct sockaddr_in6, sin6_addr),
+				       16);
 			snprintf(hex, sizeof(hex), "%08X%08X%08X%08X", a[0], a[1], a[2], a[3]);
 			found = found || (n == 32 && memcmp(remote, hex, n) == 0) ||
 			        (n == 8 && p->ai_family == AF_INET && memcmp(remote, hex + 24, n) == 0);
