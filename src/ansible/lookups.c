@@ -359,8 +359,9 @@ static bool seq_run(struct lookup_call *c, struct sequence q, struct err *err)
 		               "can't specify both count and end in with_sequence");
 	if (q.has_count && !q.count)
 		return true;
-	if (q.has_count)
-		q.end = q.start + q.count * q.stride - q.stride;
+	if (q.has_count && (__builtin_mul_overflow(q.count - 1, q.stride, &q.end) ||
+	                    __builtin_add_overflow(q.start, q.end, &q.end)))
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "with_sequence counts beyond 64 bits");
 	if (q.stride > 0 && q.end < q.start)
 		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "to count backwards make stride negative");
 	if (q.stride < 0 && q.end > q.start)
@@ -369,9 +370,12 @@ static bool seq_run(struct lookup_call *c, struct sequence q, struct err *err)
 		marks += *p == '%';
 	if (marks != 1)
 		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "bad formatting string: %s", q.format);
-	for (int64_t n = q.start; q.stride && (q.stride > 0 ? n <= q.end : n >= q.end); n += q.stride)
+	bool more = q.stride != 0;
+	for (int64_t n = q.start; more && (q.stride > 0 ? n <= q.end : n >= q.end);) {
 		if (!seq_format(c, q.format, n, err))
 			return false;
+		more = !__builtin_add_overflow(n, q.stride, &n);
+	}
 	return true;
 }
 

@@ -14,7 +14,7 @@ struct transfer {
 	const struct fetch *f;
 	struct fetched *ret;
 	struct buf body;
-	const char *reason;
+	const char *reason, *refused; /* refused: the address that an answer may not lead to */
 	bool write_failed;
 };
 
@@ -277,6 +277,9 @@ static void set_message(struct transfer *t, CURL *c, CURLcode rc, const char *wh
 		                                        unreached(a, c, rc, why));
 	} else if (r->status >= 300) {
 		r->msg = arena_printf(a, "HTTP Error %ld: %s", r->status, t->reason ? t->reason : "");
+		if (t->refused)
+			r->msg = arena_printf(a, "%s - Redirection to url '%s' is not allowed", r->msg,
+			                      t->refused);
 	} else {
 		struct val *len = val_get(r->headers, "content_length");
 		r->msg = len ? arena_printf(a, "OK (%s bytes)", val_get_strz(len)) : "OK (unknown bytes)";
@@ -332,6 +335,15 @@ static const char *next_address(struct transfer *t, const char *url)
 	return NULL;
 }
 
+static bool may_lead_to(const char *to)
+{
+	static const char *const schemes[] = {"http://", "https://", "ftp://"};
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
+		if (strncasecmp(to, schemes[i], strlen(schemes[i])) == 0)
+			return true;
+	return false;
+}
+
 /* Asks for NOW, and on from there; NOW says at its end what was asked last. */
 static CURLcode follow(struct transfer *t, CURL *c, struct fetch *now)
 {
@@ -348,7 +360,8 @@ static CURLcode follow(struct transfer *t, CURL *c, struct fetch *now)
 		curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &seconds);
 		t->ret->seconds += seconds;
 		const char *to = next_address(t, now->url);
-		if (rc != CURLE_OK || !to || hop == MAX_HOPS ||
+		t->refused = to && !may_lead_to(to) ? to : NULL;
+		if (rc != CURLE_OK || !to || t->refused || hop == MAX_HOPS ||
 		    !redirected(t->m, now, t->ret->status, to, &auth))
 			return rc;
 		if (!auth) {

@@ -372,7 +372,10 @@ static bool run_all(struct query *q, struct str text, size_t last, size_t end)
 		return false;
 	if (why)
 		return refused(q, 0, why, NULL);
-	return next_output(&out, &one) && next_output(&out, &one) && take(q, &s, one);
+	/* First what all but the last said. */
+	if (!next_output(&out, &one))
+		return false;
+	return next_output(&out, &one) && take(q, &s, one);
 }
 
 static bool run_script(struct mod_ctx *m)
