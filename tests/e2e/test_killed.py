@@ -12,10 +12,13 @@ import killed
 from cluster import Cluster
 from e2e import Case, guests, note, run, ssh, start, writes
 
-# It cannot be at work twice at a time.
+# It cannot be at work twice at a time, and is at work until it may go on.
 BUSY = """
 - name: be alone for a while
-  ansible.builtin.shell: mkdir /var/tmp/busy && echo begin >>/var/tmp/done && sleep 6 && echo end >>/var/tmp/done && rmdir /var/tmp/busy
+  ansible.builtin.shell: |
+    mkdir /var/tmp/busy && echo begin >>/var/tmp/done &&
+    timeout 280 sh -c 'until [ -e /var/tmp/go ]; do sleep 0.2; done' &&
+    echo end >>/var/tmp/done && rmdir /var/tmp/busy
   become: true
 """
 
@@ -51,7 +54,9 @@ class Killed(Case):
             self.wait_until("at work", lambda: child.poll() is not None or self.at_work(), 300)
             end(child)
             self.assertNotEqual(child.returncode, 0, Path(directory, "log").read_text(errors="replace")[-3000:])
+            ssh("busy-test", "systemd-run --quiet --on-active=6 touch /var/tmp/go")
             self.good(run(inputs, workspace))
+            ssh("busy-test", "rm /var/tmp/go")
         self.assertEqual(ssh("busy-test", "cat /var/tmp/done").split(), ["begin", "end"] * 4)
         shutil.rmtree(workspace)
 
