@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import simtest
 from measure import LAB, NANTE, ROOT, Tree, bar, inside, lab, note
 from plays import inventory, make_hosts
 
@@ -88,11 +89,59 @@ def second_run(_directory, _smoke):
         f"{seconds:.1f} s (bar: 5 s): {', '.join(f'{k} {v:.1f}' for k, v in run['phases'].items())}")
 
 
+CLONES = 4  # at a time: CLONES_MAX of src/proxmox/apply.c
+BOOT, CLONE = 10.0, 3.25  # what the simulator takes for a boot here, and to copy the template's 20 GB
+
+
+def in_memory(sim, app, n):
+    """The seconds from the plan until N machines are ready, which exist in the simulator's memory only: no boot takes
+    processor time. The run ends there: nobody answers at their addresses."""
+    machines = {f"node{i}": {"ip_address": f"192.168.10.{51 + i}"} for i in range(n)}
+    inputs = {"app_name": app, "environment": "prod", "vlan_tag": "10", "instances": json.dumps(machines)}
+    key = Path(os.environ["NANTE_BENCH_DIR"], "key")
+    if not key.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    env = {"PATH": os.environ["PATH"], "PROXMOX_API_URL": f"https://127.0.0.1:{sim.port}", "PROXMOX_API_TOKEN_ID": simtest.TOKEN,
+           "PROXMOX_API_TOKEN_SECRET": simtest.SECRET, "SSH_PRIVATE_KEY": key.read_text(),
+           "SSH_PUBLIC_KEY": key.with_suffix(".pub").read_text(), "NANTE_CA_CERT": Path(sim.state, "ca.pem").read_text(),
+           "NANTE_ROLES": str(ROOT / "roles"), "GITHUB_ACTIONS": "true"}
+    argv = [NANTE, "provision", *(word for name, value in inputs.items() for word in ("--input", f"{name}={value}"))]
+    said = []
+    with subprocess.Popen(inside(argv), env=env, stdout=subprocess.PIPE, text=True) as child:
+        began = None
+        for line in child.stdout:
+            said.append(line)
+            if line == "::group::Machines\n":
+                began = time.monotonic()
+            elif line == "::endgroup::\n" and began:
+                seconds = time.monotonic() - began
+                child.kill()
+                return seconds
+    raise RuntimeError("".join(said[-20:]))
+
+
+def provisioning(_directory, smoke):
+    """Many machines against one made alone: what is on top of the slowest machine's own tasks, and of the clones that
+    wait for their turn."""
+    sim = simtest.Simulator(env={"PVE_SIM_SPEED": "1", "PVE_SIM_BOOT": str(BOOT)}, within=inside)
+    try:
+        one = in_memory(sim, "one", 1)
+        for n in (3,) if smoke else (3, 10, 100):
+            turns = (n - 1) // CLONES
+            many = in_memory(sim, f"many{n}", n)
+            slowest = one + turns * CLONE
+            bar(f"{n} machines over the slowest one's own tasks", many / slowest, 1.10,
+                f"{many:.1f} s / {slowest:.1f} s = {many / slowest:.2f} (bar: 1.10"
+                + (f"; with {turns} turns of {CLONE} s for clones, {CLONES} at a time)" if turns else ")"))
+    finally:
+        sim.close()
+
+
 def machines(_directory, smoke):
-    """Machines made side by side against one made alone, whose time is that of the slowest machine's own tasks."""
+    """Machines that boot, made side by side, against one made alone: a figure without a bar, as they boot on this
+    machine's processors."""
     one = min(provision(f"one{i}", 1, first=150 + i)["phases"]["Machines"] for i in range(1 if smoke else 3))
-    for k, n in enumerate((2,) if smoke else (3, 10)):
+    for k, n in enumerate((2,) if smoke else (3, 10, 100)):
         many = min(provision(f"many{n}x{i}", n, first=160 + 20 * k + 10 * i)["phases"]["Machines"]
                    for i in range(1 if smoke else 2))
-        bar(f"{n} machines over one", many / one, 1.10, f"{many:.1f} s / {one:.1f} s = {many / one:.2f} "
-            "(bar: 1.10; the machines boot on this machine's processors)")
+        note(f"{n} machines over one: {many:.1f} s / {one:.1f} s = {many / one:.2f}, booted on {os.cpu_count()} processors")

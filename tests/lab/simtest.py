@@ -45,12 +45,13 @@ def certificate(state):
 
 
 class Simulator:
-    """One simulator process. config: extra keys of config.json; env: extra environment."""
+    """One simulator process. config: extra keys of config.json; env: extra environment; within: what makes of a
+    command one that runs in another network namespace."""
 
     certs = None
 
-    def __init__(self, kind="pve", config=None, env=None):
-        self.kind = kind
+    def __init__(self, kind="pve", config=None, env=None, within=list):
+        self.kind, self.within = kind, within
         self.state = tempfile.mkdtemp(prefix="lab-%s-" % kind)
         if Simulator.certs is None:
             Simulator.certs = tempfile.mkdtemp(prefix="lab-certs-")
@@ -74,8 +75,8 @@ class Simulator:
     def start(self):
         command = ([sys.executable, "-m", "pve.server", "--fake-hosts"] if self.kind == "pve"
                    else [sys.executable, "doppler.py"])
-        self.process = subprocess.Popen(command + ["--state", self.state, "--listen", "127.0.0.1:0"], cwd=HERE,
-                                        env=self.env)
+        self.process = subprocess.Popen(self.within(command + ["--state", self.state, "--listen", "127.0.0.1:0"]),
+                                        cwd=HERE, env=self.env)
         ready = os.path.join(self.state, self.kind + ".ready")
         end = time.monotonic() + 10
         while not (os.path.exists(ready) and os.path.getsize(ready)):

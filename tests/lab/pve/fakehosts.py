@@ -3,10 +3,11 @@
 A machine is a dict of files and a power state; commands are the few that tests need.
 """
 
+import os
 import threading
 import time
 
-BOOT_SECONDS = 0.2
+BOOT_SECONDS = float(os.environ.get("PVE_SIM_BOOT", 0.2))
 
 
 class HostError(Exception):
