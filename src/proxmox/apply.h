@@ -40,10 +40,9 @@ struct job {
 	 */
 	size_t asked;
 	int64_t rival, way_until;
-	const char *rival_node;
 	bool giving_way;
 	bool unsure;        /* so it was with one of the requests for this id */
-	int64_t look_until; /* when a clone that shows nowhere has had time enough to show */
+	int64_t look_until; /* when one being made that shows nowhere has had time enough to show */
 	struct pve_op op;
 	struct loop_timer timer;
 	struct greeting ssh;   /* whether the machine is there though its agent is silent */

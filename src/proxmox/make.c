@@ -241,24 +241,35 @@ enum step_start twin_start(struct job *j)
 {
 	const char *node = j->run->w->nodes[j->asked];
 
-	if (!j->asked)
+	if (!j->asked && !j->giving_way)
 		j->rival = 0;
 	job_call_at(j, "GET", arena_printf(j->run->a, "/nodes/%s/%s", node, j->kind->api), NULL, NULL, NULL,
 	            0);
 	return STEP_WAIT;
 }
 
+/* Guest I of those that the node asked last has; NULL after the last. */
+static const struct val *guest_at(const struct job *j, size_t i)
+{
+	return val_is_list(j->op.data) && i < val_len(j->op.data) ? val_at(j->op.data, i) : NULL;
+}
+
+static int64_t id_of(const struct val *guest)
+{
+	return val_is_map(guest) ? val_map_int(guest, "vmid", 0) : 0;
+}
+
 static void find_rival(struct job *j)
 {
-	for (size_t i = 0; val_is_list(j->op.data) && i < val_len(j->op.data); i++) {
-		const struct val *g = val_at(j->op.data, i);
-		int64_t id = val_is_map(g) ? val_map_int(g, "vmid", 0) : 0;
+	const struct val *g;
+
+	for (size_t i = 0; (g = guest_at(j, i)); i++) {
+		int64_t id = id_of(g);
 
 		if (!id || id == j->m->vmid || (j->rival && j->rival < id) ||
 		    strcasecmp(val_map_strz(g, "name", ""), j->want->name) != 0)
 			continue;
 		j->rival = id;
-		j->rival_node = j->run->w->nodes[j->asked];
 	}
 }
 
@@ -275,15 +286,59 @@ static bool give_way(struct job *j)
 	return false;
 }
 
+/* Nodes are asked from the first on again, after a moment. */
+static bool ask_again(struct job *j, const char *problem)
+{
+	j->asked = 0;
+	job_again(j, problem);
+	return false;
+}
+
+/*
+ * Ours is gone, the other is ours from now on: when it is whole, on the node where it then is. While it is
+ * cloned to another node it is on its template's. One whose making failed goes away, and we make ours again.
+ */
+static bool rival_made(struct job *j)
+{
+	const struct val *g;
+
+	if (j->m->vmid != j->rival) {
+		j->m->vmid = j->rival;
+		j->asked = 0;
+		j->look_until = loop_now() + (int64_t)pve_ms(j->run->p, MAKING_SHOWS_S * 1000);
+		j->ready_by = loop_now() + (int64_t)pve_ms(j->run->p, MAKING_TAKES_S * 1000);
+		twin_start(j);
+		return false;
+	}
+	for (size_t i = 0; (g = guest_at(j, i)); i++) {
+		if (id_of(g) != j->rival)
+			continue;
+		j->look_until = loop_now() + (int64_t)pve_ms(j->run->p, MAKING_SHOWS_S * 1000);
+		if (val_get(g, "lock"))
+			return ask_again(j, "another run still makes it");
+		j->m->node = j->run->w->nodes[j->asked];
+		j->giving_way = false;
+		return true;
+	}
+	if (++j->asked < j->run->w->n_nodes) {
+		twin_start(j);
+		return false;
+	}
+	if (loop_now() < j->look_until)
+		return ask_again(j, "what another run makes is nowhere to be seen");
+	j->asked = 0;
+	j->giving_way = false;
+	j->way_until = 0;
+	j->step--;
+	return choose_again(j);
+}
+
 bool twin_done(struct job *j)
 {
 	if (job_op_failed(j))
 		return false;
-	if (j->giving_way) {
-		j->m->vmid = j->rival;
-		j->m->node = j->rival_node;
-		return true;
-	}
+	if (j->giving_way)
+		return rival_made(j);
 	if (j->op.data)
 		find_rival(j);
 	if (++j->asked < j->run->w->n_nodes) {
@@ -298,7 +353,5 @@ bool twin_done(struct job *j)
 	}
 	if (j->rival < j->m->vmid || loop_now() > j->way_until)
 		return give_way(j);
-	j->asked = 0;
-	job_again(j, "another guest has its name");
-	return false;
+	return ask_again(j, "another guest has its name");
 }

@@ -516,6 +516,44 @@ static void test_killed_before_the_guest_shows(void **state)
 	check_world(&shared, &app);
 }
 
+/*
+ * Two runs at once, and the one with the lower id is not through: its guest has a name, is locked, and lies
+ * on the template's node, from which it moves at the end. The other run gives way to it, waits, and finds it
+ * where it is then.
+ */
+static void test_gives_way_to_one_being_made(void **state)
+{
+	struct app app = some(1, 43);
+	struct run r;
+	int status = -1;
+
+	(void)state;
+	write_text(&shared, "faults.json",
+	           "[{\"match\": {\"path\": \"/clone\"}, \"action\": \"task_slow\", \"when\": \"end\", "
+	           "\"seconds\": 3}]");
+	begin(&r, &shared, &app);
+	r.o.nodes = "pmx1";
+	observe(&r);
+	pid_t other = fork();
+
+	if (other == 0) {
+		struct run o;
+
+		begin(&o, &shared, &app);
+		o.o.nodes = "pmx2";
+		_exit(apply(&o) ? 0 : 1);
+	}
+	shell("sleep 1.5");
+	if (!pve_apply(r.p, r.a, &r.w, &r.m, &r.plan, &r.o, &r.machines, &r.err))
+		fail_msg("%s; %s", err_msg(&r.err), err_msg(&r.machines[0].err));
+	assert_string_equal(r.machines[0].node, "pmx2");
+	end(&r);
+	assert_int_equal(waitpid(other, &status, 0), other);
+	assert_int_equal(status, 0);
+	write_text(&shared, "faults.json", "[]");
+	check_world(&shared, &app);
+}
+
 static void test_refused(void **state)
 {
 	struct sim *s = &shared;
@@ -551,7 +589,7 @@ static void test_refused(void **state)
 int main(int argc, char **argv)
 {
 	/* The refused ones first: they show that nothing was written. */
-	struct CMUnitTest tests[7 + LENGTH(faults) + LENGTH(steps)] = {
+	struct CMUnitTest tests[8 + LENGTH(faults) + LENGTH(steps)] = {
 	        cmocka_unit_test(test_refused),
 	        cmocka_unit_test(test_three_machines),
 	        cmocka_unit_test(test_change),
@@ -559,8 +597,9 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_destroy_all),
 	        cmocka_unit_test(test_busy_for_ever),
 	        cmocka_unit_test(test_killed_before_the_guest_shows),
+	        cmocka_unit_test(test_gives_way_to_one_being_made),
 	};
-	size_t n = 7;
+	size_t n = 8;
 
 	for (size_t i = 0; i < LENGTH(faults); i++)
 		tests[n++] = (struct CMUnitTest){faults[i].name, test_fault, NULL, NULL,

@@ -82,6 +82,8 @@ class Copy:
         world.save()
         try:
             finished = self._copy()
+            if self.task.fault:
+                self.task.fault.copied(self.task)
         except (TaskError, LockTimeout) as err:
             self._undo()
             raise TaskError("clone failed: %s" % err) from None

@@ -17,7 +17,8 @@ starts anew. Actions:
     storage_lock name, [seconds]  likewise for a storage
     config_lock  lock             the guest's configuration gets this `lock:`; "" takes it away
     task_error   text, [when]     the task started by this request fails at its "start" (default) or "end"
-    task_slow    seconds          the task started by this request takes longer
+    task_slow    seconds, [when]  the task started by this request takes longer before it does anything; a clone with
+                                  "end": when everything is copied, and its guest still locked and on its source's node
     task_warning text             the task ends with WARNINGS: 1
 
 Whatever the action, with `task_seconds` the task started by this request takes that much longer.
@@ -45,9 +46,16 @@ class TaskFault:
         if self.rule["action"] == "task_error" and self.rule.get("when", "start") == when:
             raise TaskError(self.rule["text"])
 
+    def _slow(self, when):
+        slow = self.rule["action"] == "task_slow" and self.rule.get("when", "start") == when
+        return self.rule["seconds"] if slow else 0
+
     def before(self, task):
         self._fails("start")
-        task.sleep(self.rule["seconds"] if self.rule["action"] == "task_slow" else self.rule.get("task_seconds", 0))
+        task.sleep(self._slow("start") or self.rule.get("task_seconds", 0))
+
+    def copied(self, task):
+        task.sleep(self._slow("end"))
 
     def after(self, task):
         self._fails("end")

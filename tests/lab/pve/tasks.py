@@ -24,6 +24,7 @@ class Task:
         self.exitstatus = None
         self.lines = []
         self.warnings = 0
+        self.fault = None
         self.aborted = threading.Event()
         self.done = threading.Event()
         self.upid = "UPID:%s:%08X:%08X:%08X:%s:%s:%s:" % (
@@ -88,6 +89,7 @@ class Tasks:
         with self._mutex:
             self._pid += 1
             task = Task(node, kind, ident, who, self._pid)
+            task.fault = fault
             self.by_upid[task.upid] = task
             for old in list(self.by_upid)[:-KEEP]:
                 del self.by_upid[old]
