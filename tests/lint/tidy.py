@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """clang-tidy over src/, one process per processor. A file is looked at again only when it, a header it
 includes or .clang-tidy has changed: the stamp is a hash of them all (the compiler's .d files name them)."""
 import concurrent.futures

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The rules of the house, read off the source text (and the objects, for data).
 
 usage: tree.py [--objects DIR]     one line per finding: file:line: what
