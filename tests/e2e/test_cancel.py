@@ -17,7 +17,7 @@ TASKS = """
   ansible.builtin.copy: {content: "1\\n", dest: /etc/before, mode: '0644'}
   become: true
 - name: take long
-  ansible.builtin.command: sleep 20
+  ansible.builtin.command: sleep 12
   args: {creates: /etc/after}
 - name: after
   ansible.builtin.copy: {content: "1\\n", dest: /etc/after, mode: '0644'}

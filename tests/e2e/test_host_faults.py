@@ -4,7 +4,7 @@ The run converges, or ends with the cause, the machine and what to do; with the 
 import time
 import unittest
 
-from e2e import faults, lab, run, ssh, writes
+from e2e import LATER, faults, lab, run, ssh, writes
 from light import NAME, HostCase, inputs, status
 
 COUNT = """
@@ -59,16 +59,16 @@ class Hosts(HostCase):
         self.assertEqual(ssh(NAME, "cat /tmp/count"), "x")
 
     def test_03_ssh_refused_at_first(self):
-        ssh(NAME, "systemd-run --on-active=4 systemctl start ssh; systemctl stop ssh.socket ssh 2>/dev/null; true")
+        ssh(NAME, f"{LATER}=4 systemctl start ssh; systemctl stop ssh.socket ssh 2>/dev/null; true")
         self.good(self.play(""))
 
     def test_04_ssh_refused(self):
-        ssh(NAME, "systemd-run --on-active=12 systemctl start ssh; systemctl stop ssh.socket ssh 2>/dev/null; true")
+        ssh(NAME, f"{LATER}=20 systemctl start ssh; systemctl stop ssh.socket ssh 2>/dev/null; true")
         self.bad(self.play("", connect_timeout="3"), 4, f"host {NAME}", "Connection refused",
                  "is its SSH service running")
 
     def test_05_sudo_refused(self):
-        ssh(NAME, "mkdir /root/sudoers; mv /etc/sudoers.d/* /root/sudoers/; systemd-run --on-active=15"
+        ssh(NAME, f"mkdir /root/sudoers; mv /etc/sudoers.d/* /root/sudoers/; {LATER}=20"
                   " sh -c 'mv /root/sudoers/* /etc/sudoers.d/; rmdir /root/sudoers'")
         self.bad(self.play("become"), 1, f"host {NAME}", "cannot become root", "without a password")
 

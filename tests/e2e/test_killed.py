@@ -10,7 +10,7 @@ from pathlib import Path
 
 import killed
 from cluster import Cluster
-from e2e import Case, guests, note, run, ssh, start, writes
+from e2e import LATER, Case, guests, note, run, ssh, start, writes
 
 # It cannot be at work twice at a time, and is at work until it may go on.
 BUSY = """
@@ -54,7 +54,7 @@ class Killed(Case):
             self.wait_until("at work", lambda: child.poll() is not None or self.at_work(), 300)
             end(child)
             self.assertNotEqual(child.returncode, 0, Path(directory, "log").read_text(errors="replace")[-3000:])
-            ssh("busy-test", "systemd-run --quiet --on-active=6 touch /var/tmp/go")
+            ssh("busy-test", f"{LATER}=6 touch /var/tmp/go")
             self.good(run(inputs, workspace))
             ssh("busy-test", "rm /var/tmp/go")
         self.assertEqual(ssh("busy-test", "cat /var/tmp/done").split(), ["begin", "end"] * 4)
