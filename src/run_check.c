@@ -168,13 +168,8 @@ static void choose_roles(struct run *r)
 	add_role(r, "base_setup");
 	if (r->does & DO_BASE)
 		return;
-	if (run_secret(r, "FREEIPA_ADMIN_PASSWORD")) {
-		if (engine_has_role(r->engine, "ldap-config"))
-			add_role(r, "ldap-config");
-		else
-			log_line(LOG_WARN, "FreeIPA credentials are set, but there is no role ldap-config: "
-			                   "machines are not enrolled");
-	}
+	if (run_secret(r, "FREEIPA_ADMIN_PASSWORD"))
+		add_role(r, "ldap-config");
 	for (size_t i = 0; i < n; i++)
 		add_role(r, names[i]);
 }
