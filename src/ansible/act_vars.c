@@ -372,10 +372,7 @@ bool act_add_host(struct item_run *r, struct err *err)
 	bool changed = !h || h->implicit || !vars_same(h->vars, vars);
 	for (size_t i = 0; h && i < val_len(list); i++) {
 		const struct group *g = inventory_group(r->t->e->inv, val_get_str(val_at(list, i)));
-		bool in = false;
-		for (size_t k = 0; g && k < g->n_hosts; k++)
-			in = in || g->hosts[k] == h;
-		changed = changed || !in;
+		changed = changed || !g || !group_has(g, h);
 	}
 	struct val *info = val_map(r->a);
 	val_set(info, "host_name", val_str(r->a, host));
@@ -404,10 +401,7 @@ bool act_group_by(struct item_run *r, struct err *err)
 	if (!parents)
 		val_push(list, val_strz(r->a, "all"));
 	const struct group *g = inventory_group(r->t->e->inv, buf_str(&b));
-	bool in = false;
-	for (size_t i = 0; g && i < g->n_hosts; i++)
-		in = in || g->hosts[i] == r->t->hr->host;
-	r->result = act_result(r, !in);
+	r->result = act_result(r, !g || !group_has(g, r->t->hr->host));
 	val_set(r->result, "add_group", val_str(r->a, buf_str(&b)));
 	val_set(r->result, "parent_groups", list);
 	buf_free(&b);

@@ -7,6 +7,7 @@ struct inventory *inventory_new(struct arena *a, struct sources *ss)
 {
 	struct inventory *inv = ARENA_NEW(a, struct inventory);
 	inv->a = a;
+	inv->by_name = val_map(a);
 	inv->sources = ss;
 	inventory_clear(inv);
 	return inv;
@@ -20,6 +21,7 @@ void inventory_clear(struct inventory *inv)
 	for (size_t i = 0; i < inv->n_hosts; i++) {
 		struct host *h = inv->hosts[i];
 		h->files = (struct file_vars){0};
+		h->n_direct = 0;
 		h->gone = h->gone || !h->implicit;
 		h->implicit = true;
 	}
@@ -27,10 +29,8 @@ void inventory_clear(struct inventory *inv)
 
 static struct host *host_find(const struct inventory *inv, struct str name)
 {
-	for (size_t i = 0; i < inv->n_hosts; i++)
-		if (str_eqc(name, inv->hosts[i]->name))
-			return inv->hosts[i];
-	return NULL;
+	const struct val *at = val_gets(inv->by_name, name);
+	return at ? inv->hosts[val_get_int(at)] : NULL;
 }
 
 struct host *inventory_host(const struct inventory *inv, struct str name)
@@ -65,6 +65,7 @@ static struct host *host_new(struct inventory *inv, struct str name)
 	struct host *h = ARENA_NEW(inv->a, struct host);
 	h->name = arena_strndup(inv->a, name.p, name.n);
 	h->index = inv->n_hosts;
+	val_set(inv->by_name, h->name, val_int(inv->a, (int64_t)h->index));
 	h->a = arena_new(inv->a);
 	h->facts = val_map(h->a);
 	h->facts_ns = val_map(h->a);
@@ -104,12 +105,29 @@ struct group *inventory_add_group(struct inventory *inv, struct str name)
 	return g;
 }
 
+bool group_has(const struct group *g, const struct host *h)
+{
+	for (size_t i = 0; i < h->n_direct; i++)
+		if (h->direct[i] == g)
+			return true;
+	return false;
+}
+
 void group_add_host(struct inventory *inv, struct group *g, struct host *h)
 {
-	for (size_t i = 0; i < g->n_hosts; i++)
-		if (g->hosts[i] == h)
-			return;
+	if (group_has(g, h))
+		return;
+	PTRS_PUSH(inv->a, h->direct, h->n_direct, g);
 	PTRS_PUSH(inv->a, g->hosts, g->n_hosts, h);
+}
+
+static void host_leave(struct host *h, const struct group *g)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < h->n_direct; i++)
+		if (h->direct[i] != g)
+			h->direct[n++] = h->direct[i];
+	h->n_direct = n;
 }
 
 static bool is_ancestor(const struct group *g, const struct group *of)
@@ -200,9 +218,13 @@ void inventory_settle(struct inventory *inv)
 	}
 	/* Who is in a group is not ungrouped, whatever a source says; who is in none is. */
 	size_t n = 0;
-	for (size_t i = 0; i < ungrouped->n_hosts; i++)
-		if (!ungrouped->hosts[i]->n_groups || is_only(ungrouped->hosts[i], all))
-			ungrouped->hosts[n++] = ungrouped->hosts[i];
+	for (size_t i = 0; i < ungrouped->n_hosts; i++) {
+		struct host *h = ungrouped->hosts[i];
+		if (!h->n_groups || is_only(h, all))
+			ungrouped->hosts[n++] = h;
+		else
+			host_leave(h, ungrouped);
+	}
 	ungrouped->n_hosts = n;
 	for (size_t i = 0; i < inv->n_hosts; i++) {
 		struct host *h = inv->hosts[i];

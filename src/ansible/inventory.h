@@ -45,6 +45,8 @@ struct host {
 	struct file_vars files;
 	struct group **groups; /* direct and indirect, sorted as their variables merge */
 	size_t n_groups;
+	struct group **direct; /* those that name it */
+	size_t n_direct;
 	bool implicit; /* localhost that nobody defined */
 	bool gone;     /* a refreshed inventory has it no more */
 	struct host_link *links;
@@ -65,6 +67,7 @@ struct inventory {
 	struct vault *vault; /* what opens sealed files; NULL: nothing does */
 	struct host **hosts;
 	size_t n_hosts;
+	struct val *by_name; /* a host's name -> its index */
 	struct group **groups;
 	size_t n_groups;
 	const char **specs; /* what was loaded, as it was named; files with their whole path */
@@ -87,6 +90,8 @@ void inventory_clear(struct inventory *inv);
 /* Found or made. */
 struct host *inventory_add_host(struct inventory *inv, struct str name);
 struct group *inventory_add_group(struct inventory *inv, struct str name);
+/* Whether G itself names H, not a child of G's. */
+bool group_has(const struct group *g, const struct host *h);
 void group_add_host(struct inventory *inv, struct group *g, struct host *h);
 /* False when CHILD would become its own ancestor. */
 bool group_add_child(struct inventory *inv, struct group *g, struct group *child);
