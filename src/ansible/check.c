@@ -21,6 +21,7 @@ struct check {
 	const char *role;          /* directory of the role being looked at; NULL: none */
 	const struct chain *needs; /* roles that the one being looked at was needed by, the nearest first */
 	bool sure;                 /* what is being looked at runs: nothing on the way to it is conditional */
+	bool makes;                /* something before it may make files where nante runs */
 };
 
 /* ---- templates ----------------------------------------------------------------------------------------- */
@@ -284,7 +285,7 @@ static void check_template_src(struct check *c, const struct task *t)
 	struct scope s = {.e = c->e, .a = c->e->a, .frame = &f, .node = &t->n};
 	f.role = c->role ? &r : NULL;
 	const char *path = scope_find(&s, "templates", val_get_str(src));
-	if (!path && !c->sure)
+	if (!path && (!c->sure || c->makes))
 		engine_warn(c->e, val_origin(src), "there is no '%s': the task fails if it is reached",
 		            val_get_strz(src));
 	else if (!path)
@@ -298,7 +299,7 @@ static void check_template_src(struct check *c, const struct task *t)
 static void check_copy_src(struct check *c, const struct task *t)
 {
 	const struct val *src = val_get(t->args, "src"), *remote = val_get(t->args, "remote_src");
-	if (!c->sure || remote || !src || !is_literal(src) || val_get_str(src).p[0] == '~')
+	if (!c->sure || c->makes || remote || !src || !is_literal(src) || val_get_str(src).p[0] == '~')
 		return;
 	struct frame f = {0};
 	struct role r = {.path = c->role ? c->role : ""};
@@ -396,6 +397,8 @@ static void check_one(struct check *c, const struct task *t)
 
 static void check_task(struct check *c, const struct task *t)
 {
+	c->makes |= t->local || t->n.kw[KW_DELEGATE_TO] || t->n.kw[KW_CONNECTION] ||
+	            (t->action && strcmp(t->action->name, "fetch") == 0);
 	bool outer = c->sure;
 	c->sure = outer && !t->loop && !may_be_skipped(&t->n);
 	check_one(c, t);
@@ -619,6 +622,9 @@ bool engine_check_playbook(struct engine *e, const char *path, struct errs *errs
 		const struct play *p = ps.v[i];
 		const struct block *blocks[] = {p->handlers, p->pre_tasks, p->tasks, p->post_tasks};
 		check_keywords(&c, &p->n);
+		const struct val *hosts = p->n.kw[KW_HOSTS];
+		c.makes |= p->n.kw[KW_CONNECTION] ||
+		           (hosts && val_is_str(hosts) && str_eq(val_get_str(hosts), STR("localhost")));
 		for (size_t k = 0; k < 4; k++)
 			if (blocks[k])
 				check_block(&c, blocks[k], NULL);
