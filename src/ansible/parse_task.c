@@ -213,6 +213,9 @@ static void take_rest(struct loader *l, struct task *t, const struct val *rest, 
 				complain(l, val_origin(k), "duplicate loop in task: %s", val_get_strz(k) + 5);
 			t->lookup = arena_strndup(l->a, name.p + 5, name.n - 5);
 			t->loop = val_value_at(rest, i);
+			if (val_is_null(t->loop))
+				complain(l, val_origin(k), "you must specify a value when using %s",
+				         val_get_strz(k));
 			continue;
 		}
 		bool known = is_module(name);

@@ -209,10 +209,12 @@ static bool fail_run(struct apt *t, const struct mod_out *out)
 	mod_setstr(m, "stderr", out->err);
 	mod_seti(m, "rc", out->rc);
 	ptrdiff_t at = str_find(out->err, STR("E: Unable to locate package "), 0);
+	ptrdiff_t named = str_find(out->err, STR("E: Package '"), 0); /* others speak of it, nothing is it */
 	ptrdiff_t version = str_find(out->err, STR("E: Version '"), 0);
-	if (at >= 0) {
-		struct str rest = str_n(out->err.p + at + 28, out->err.n - (size_t)at - 28),
-		           name = str_split(&rest, '\n');
+	if (at >= 0 || (named >= 0 && !has(out->out, "is a virtual package"))) {
+		size_t skip = at >= 0 ? (size_t)at + 28 : (size_t)named + 12;
+		struct str rest = str_n(out->err.p + skip, out->err.n - skip),
+		           name = str_split(&rest, at >= 0 ? '\n' : '\'');
 		mod_fail(m, "No package matching '%.*s' is available", STR_FMT(name));
 	} else if (version >= 0 && has(out->err, "was not found")) {
 		struct str rest = str_n(out->err.p + version + 12, out->err.n - (size_t)version - 12);

@@ -288,7 +288,9 @@ static struct val *local_fact(struct facts *f, const char *path)
 	}
 	bool ok = json_parse(f->a, str_c(text), 0, &v, &e);
 	err_clear(&e);
-	return ok ? v : ini_to_val(f->a, str_c(text));
+	if (!ok)
+		v = ini_to_val(f->a, str_c(text));
+	return v ? v : val_strf(f->a, "error loading facts as JSON or ini - please check content: %s", path);
 }
 
 void facts_local(struct facts *f)
