@@ -60,27 +60,37 @@ static bool is_done(struct mod_ctx *m)
 	return true;
 }
 
+static const char **shell_words(struct mod_ctx *m, const char *line)
+{
+	const char *exe = mod_arg(m, "executable");
+	const char **words = arena_array(m->a, 4, sizeof(*words));
+	words[0] = exe && *exe ? exe : "/bin/sh";
+	words[1] = "-c";
+	words[2] = line;
+	return words;
+}
+
 /* The words to run and what "cmd" of the result shows. False when failed. */
 static bool find_words(struct mod_ctx *m, bool shell, const char ***ret)
 {
 	struct str line = mod_args(m, mod_has(m, "_raw_params") ? "_raw_params" : "cmd");
 	const struct val *argv = mod_list(m, "argv");
+	struct val *cmd = val_list(m->a);
+	const char *quoted = "";
 	struct err e = {0};
-	if (shell) {
-		if (!str_trim(line).n)
-			return mod_fail(m, "no command given");
-		const char *exe = mod_arg(m, "executable");
-		const char **words = arena_array(m->a, 4, sizeof(*words));
-		words[0] = exe && *exe ? exe : "/bin/sh";
-		words[1] = "-c";
-		words[2] = arena_strndup(m->a, line.p, line.n);
-		*ret = words;
+	bool given = str_trim(line).n > 0;
+	if (given == (val_len(argv) > 0)) {
+		mod_seti(m, "rc", 256);
+		mod_set(m, "cmd", val_null());
+		return mod_fail(m,
+		                given ? "only command or argv can be given, not both" : "no command given");
+	}
+	if (given && shell) {
+		*ret = shell_words(m, arena_strndup(m->a, line.p, line.n));
 		mod_setstr(m, "cmd", line);
 		return true;
 	}
-	if (val_len(argv)) {
-		if (str_trim(line).n)
-			return mod_fail(m, "only command or argv can be given, not both");
+	if (!given) {
 		*ret = arena_array(m->a, val_len(argv) + 1, sizeof(**ret));
 		VAL_EACH (i, argv) {
 			struct str s = val_text(val_at(argv, i), m->a);
@@ -89,13 +99,14 @@ static bool find_words(struct mod_ctx *m, bool shell, const char ***ret)
 	} else if (!(*ret = words_split(m->a, line, NULL, &e))) {
 		return mod_fail_err(m, &e);
 	}
-	if (!(*ret)[0]) {
-		mod_seti(m, "rc", 256);
-		return mod_fail(m, "no command given");
-	}
-	struct val *cmd = val_list(m->a);
-	for (const char **w = *ret; *w; w++)
+	for (const char **w = *ret; *w; w++) {
 		val_push(cmd, val_strz(m->a, *w));
+		if (shell)
+			quoted = arena_printf(m->a, "%s%s%s", quoted, *quoted ? " " : "",
+			                      words_quote(m->a, *w));
+	}
+	if (shell)
+		*ret = shell_words(m, quoted);
 	mod_set(m, "cmd", cmd);
 	return true;
 }
@@ -181,7 +192,9 @@ static bool run_shell(struct mod_ctx *m)
 }
 
 #define COMMON_ARGS                                                                                        \
-	{"cmd", MT_STR, .doc = "The command to run."}, {"chdir", MT_PATH, .doc = "Where to run it."},      \
+	{"cmd", MT_STR, .doc = "The command to run."},                                                     \
+	        {"argv", MT_LIST, .elem = MT_STR, .doc = "The command as a list of words."},               \
+	        {"chdir", MT_PATH, .doc = "Where to run it."},                                             \
 	        {"creates", MT_PATH, .doc = "A path or pattern: when it exists, nothing is run."},         \
 	        {"removes", MT_PATH, .doc = "A path or pattern: when it does not exist, nothing is run."}, \
 	        {"stdin", MT_STR, .doc = "Its standard input."},                                           \
@@ -195,7 +208,6 @@ static bool run_shell(struct mod_ctx *m)
 
 static const struct mod_arg command_args[] = {
         COMMON_ARGS,
-        {"argv", MT_LIST, .elem = MT_STR, .doc = "The command as a list of words."},
         {"expand_argument_vars", MT_BOOL, .dflt = "true", .doc = "Expand ~ and $NAME in the words."},
         {"_uses_shell", MT_BOOL, .dflt = "false", .doc = "Run a line of shell."},
         {NULL},
