@@ -37,7 +37,8 @@ static bool run(struct mod_ctx *m)
 		return !g || tool(m, argv);
 	}
 	mod_setb(m, "system", mod_bool(m, "system"));
-	const char *argv[10];
+	static const char *const range[][2] = {{"gid_min", "GID_MIN"}, {"gid_max", "GID_MAX"}};
+	const char *argv[16];
 	size_t n = 0;
 	bool differs = gid && g && mod_int(m, "gid", -1) != (int64_t)g->gid;
 	argv[n++] = g ? "groupmod" : "groupadd";
@@ -49,6 +50,15 @@ static bool run(struct mod_ctx *m)
 	}
 	if (!g && mod_bool(m, "system"))
 		argv[n++] = "-r";
+	for (size_t i = 0; i < 2; i++) {
+		const char *end = mod_arg(m, range[i][0]);
+		if (end && local)
+			return mod_fail(m, "'%s' can not be used with 'local'", range[i][0]);
+		if (end && !g) {
+			argv[n++] = "-K";
+			argv[n++] = arena_printf(m->a, "%s=%s", range[i][1], end);
+		}
+	}
 	argv[n++] = name;
 	argv[n] = NULL;
 	if ((!g || differs) && !tool(m, argv))
@@ -68,8 +78,8 @@ static const struct mod_arg args[] = {
         {"local", MT_BOOL, .dflt = "false", .doc = "Look at /etc/group only."},
         {"non_unique", MT_BOOL, .dflt = "false", .doc = "The number may be another group's too."},
         {"force", MT_BOOL, .dflt = "false", .doc = "Remove it even when a user has it as primary group."},
-        {"gid_min", MT_INT, .doc = "Ignored."},
-        {"gid_max", MT_INT, .doc = "Ignored."},
+        {"gid_min", MT_INT, .doc = "The lowest number to choose for a new one."},
+        {"gid_max", MT_INT, .doc = "The highest."},
         {NULL},
 };
 

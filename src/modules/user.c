@@ -6,6 +6,8 @@
 #include "modules/users.h"
 #include "modules/words.h"
 
+#define MOMENTS 6e16 /* seconds before and after 1970 that have a year */
+
 enum { WORDS = 48 };
 
 struct account {
@@ -159,6 +161,11 @@ static const struct ugroup *primary(struct account *u)
 	return g;
 }
 
+/* What stands in place of the values of /etc/login.defs. */
+static const char *const defaults[][2] = {{"umask", "UMASK"}, {"uid_min", "UID_MIN"}, {"uid_max", "UID_MAX"}};
+
+enum { DEFAULTS = sizeof(defaults) / sizeof(*defaults) };
+
 static bool create(struct account *u)
 {
 	struct mod_ctx *m = u->m;
@@ -192,11 +199,13 @@ static bool create(struct account *u)
 		add(u, "-m");
 		if (mod_has(m, "skeleton"))
 			add2(u, "-k", mod_arg(m, "skeleton"));
-		if (mod_has(m, "umask"))
-			add2(u, "-K", arena_printf(m->a, "UMASK=%s", mod_arg(m, "umask")));
 	} else {
 		add(u, "-M");
 	}
+	for (size_t i = 0; i < DEFAULTS; i++)
+		if (mod_has(m, defaults[i][0]) && (i || mod_bool(m, "create_home")))
+			add2(u, "-K",
+			     arena_printf(m->a, "%s=%s", defaults[i][1], mod_arg(m, defaults[i][0])));
 	add(u, u->name);
 	if (mod_has(m, "home") && !m->check) {
 		struct err e = {0};
@@ -466,6 +475,14 @@ static void set_result(struct account *u, bool created)
 static bool run(struct mod_ctx *m)
 {
 	struct account u = {.m = m, .name = mod_arg(m, "name")};
+	double expires = mod_float(m, "expires", 0);
+	if (!(expires > -MOMENTS && expires < MOMENTS))
+		return mod_fail(m,
+		                "Invalid value for 'expires' %s: timestamp out of range for platform time_t",
+		                mod_arg(m, "expires"));
+	for (size_t i = 0; i < DEFAULTS; i++)
+		if (mod_has(m, defaults[i][0]) && mod_bool(m, "local"))
+			return mod_fail(m, "'%s' can not be used with 'local'", defaults[i][0]);
 	mod_sets(m, "name", u.name);
 	mod_sets(m, "state", mod_arg(m, "state"));
 	load(&u);
@@ -521,6 +538,8 @@ static const struct mod_arg args[] = {
         {"force", MT_BOOL, .dflt = "false", .doc = "Remove it even while it is logged in."},
         {"local", MT_BOOL, .dflt = "false", .doc = "Look at /etc/passwd only."},
         {"umask", MT_STR, .doc = "The umask a new home directory is made with."},
+        {"uid_min", MT_INT, .doc = "The lowest number to choose for a new one."},
+        {"uid_max", MT_INT, .doc = "The highest."},
         {"login_class", MT_STR, .doc = "Ignored on Linux."},
         {"seuser", MT_STR, .doc = "Ignored where there is no SELinux."},
         {"hidden", MT_BOOL, .doc = "Ignored on Linux."},
