@@ -263,8 +263,18 @@ static bool set_attributes(struct unpack *u)
 	struct mod_ctx *m = u->m;
 	if (!mod_has(m, "owner") && !mod_has(m, "group") && !mod_has(m, "mode"))
 		return true;
+	const char *top = "";
 	VAL_EACH (i, u->names) {
-		const char *path = fs_join(m->a, u->dest, val_get_strz(val_at(u->names, i)));
+		const char *name = val_get_strz(val_at(u->names, i)), *slash = strchr(name, '/');
+		/* The folder all is in may have no entry of its own. */
+		if (slash &&
+		    (strlen(top) != (size_t)(slash - name) || strncmp(name, top, strlen(top)) != 0)) {
+			top = arena_strndup(m->a, name, (size_t)(slash - name));
+			if (fs_exists(fs_join(m->a, u->dest, top)) &&
+			    !mod_file_args(m, fs_join(m->a, u->dest, top)))
+				return false;
+		}
+		const char *path = fs_join(m->a, u->dest, name);
 		if (fs_exists(path) && !mod_file_args(m, path))
 			return false;
 	}
