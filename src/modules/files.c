@@ -147,10 +147,11 @@ static const char *link_target(struct mod_ctx *m, const char *path)
 
 static bool replace_file(struct mod_ctx *m, const char *path, const char *real, struct str data)
 {
-	struct stat st;
-	const struct stat *old = lstat(real, &st) == 0 && !S_ISLNK(st.st_mode) ? &st : NULL;
-	if (old && S_ISDIR(st.st_mode))
+	struct stat st, link;
+	if (lstat(real, &link) == 0 && S_ISDIR(link.st_mode))
 		return mod_fail(m, "%s is a directory", path);
+	/* In place of a link comes a file with the rights of the one it led to. */
+	const struct stat *old = stat(real, &st) == 0 && !S_ISDIR(st.st_mode) ? &st : NULL;
 	char *tmp = arena_printf(m->a, "%s/.ansible_tmp%sXXXXXX", fs_dirname(m->a, real), fs_basename(real));
 	int fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0) {
