@@ -119,7 +119,7 @@ static bool call(struct mount *t, const char *what, const char *const argv[])
 	return out.rc == 0 || mod_fail(t->m, "Error %s %s: %.*s", what, t->path, STR_FMT(said));
 }
 
-static bool mount_listed(struct mount *t, bool again)
+static bool mount_listed(struct mount *t, const char *what, bool again)
 {
 	bool own = strcmp(t->fstab, "/etc/fstab") != 0;
 	const char *argv[8] = {"mount"};
@@ -133,7 +133,14 @@ static bool mount_listed(struct mount *t, bool again)
 		argv[n++] = "remount";
 	}
 	argv[n] = t->path;
-	return call(t, again ? "remounting" : "mounting", argv);
+	if (!again)
+		return call(t, what, argv);
+	/* What cannot be changed while it is mounted is mounted anew. */
+	struct mod_out out;
+	if (!mod_spawn(t->m, &(struct mod_cmd){.argv = argv}, &out))
+		return false;
+	return out.rc == 0 || (call(t, what, (const char *const[]){"umount", t->path, NULL}) &&
+	                       mount_listed(t, what, false));
 }
 
 static bool unmount(struct mount *t)
@@ -159,7 +166,7 @@ static bool make_mounted(struct mount *t)
 	if (mounted && !changed)
 		return true;
 	mod_changed(m);
-	if (m->check || mount_listed(t, mounted))
+	if (m->check || mount_listed(t, mounted ? "remounting" : "mounting", mounted))
 		return true;
 	/* The message is that of the mount; what is put back here must not hide it. */
 	struct val *msg = val_get(m->result, "msg");
@@ -197,7 +204,7 @@ static bool make_ephemeral(struct mount *t)
 	if (is_mounted(t, &src)) {
 		if (strcmp(src, t->field[SRC]) == 0) {
 			mod_changed(m);
-			return m->check || mount_listed(t, true);
+			return m->check || mount_listed(t, "remounting", true);
 		}
 		return mod_fail(m,
 		                "Ephemeral mount point is already mounted with a different source than the "
@@ -219,7 +226,7 @@ static bool make_ephemeral(struct mount *t)
 static bool make_remounted(struct mount *t)
 {
 	mod_changed(t->m);
-	return t->m->check || mount_listed(t, true);
+	return t->m->check || mount_listed(t, "remounting", true);
 }
 
 static const struct {
