@@ -98,17 +98,18 @@ static bool write_value(struct sysctl *s, struct str name, struct str value, boo
 /* All settings of the file, as "sysctl -p" applies them. */
 static bool reload(struct sysctl *s, const struct edit *e)
 {
-	bool ok = true;
-	for (size_t i = 0; i < e->n && ok; i++) {
+	const char *said = "";
+	for (size_t i = 0; i < e->n; i++) {
 		struct str name, value;
 		if (!parse_line(e->lines[i], &name, &value))
 			continue;
 		bool optional = name.n && name.p[0] == '-';
 		if (optional)
 			name = str_n(name.p + 1, name.n - 1);
-		ok = write_value(s, name, value, optional);
+		if (!write_value(s, name, value, optional))
+			said = arena_printf(s->m->a, "%s%s", said, val_map_strz(s->m->result, "msg", ""));
 	}
-	return ok || mod_fail(s->m, "Failed to reload sysctl: %s", val_map_strz(s->m->result, "msg", ""));
+	return !*said || mod_fail(s->m, "Failed to reload sysctl: %s", said);
 }
 
 /* Brings the file's line for the setting; says whether anything differs in the file. */
