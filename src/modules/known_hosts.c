@@ -93,14 +93,18 @@ static bool take_key(struct known *k)
 		return mod_fail(
 		        m, "Comma separated list of names is not supported. Please pass a single name to "
 		           "lookup in the known_hosts file.");
-	if (!parse(text, &k->key) || !means(m->a, k->key.hosts, k->host))
+	/* Its comments stay before it. */
+	struct str rest = text;
+	while (!parse(rest, &k->key) && rest.n)
+		(void)str_split(&rest, '\n');
+	if (!rest.n || !means(m->a, k->key.hosts, k->host))
 		return mod_fail(m, "Host parameter does not match hashed host field in supplied key");
 	if (mod_bool(m, "hash_host")) {
 		unsigned char salt[20];
 		if (RAND_bytes(salt, sizeof(salt)) != 1)
 			return mod_fail(m, "no random bytes can be had");
-		struct str rest = str_n(k->key.hosts.p + k->key.hosts.n,
-		                        (size_t)(text.p + text.n - k->key.hosts.p) - k->key.hosts.n);
+		rest = str_n(k->key.hosts.p + k->key.hosts.n,
+		             (size_t)(text.p + text.n - k->key.hosts.p) - k->key.hosts.n);
 		k->key.hosts = hashed(m->a, k->host, str_n((const char *)salt, sizeof(salt)));
 		text = str_c(arena_printf(m->a, "%.*s%s%.*s%.*s", STR_FMT(k->key.marker),
 		                          k->key.marker.n ? " " : "", STR_FMT(k->key.hosts), STR_FMT(rest)));
