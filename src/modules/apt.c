@@ -583,6 +583,8 @@ static bool install_deb(struct apt *t, const char *deb)
 			add(t, "install");
 			add(t, *file == '/' ? file : arena_printf(m->a, "./%s", file));
 			ok = run_and_report(t);
+		} else if (cmp > 0) {
+			ok = mod_fail(m, "A later version is already installed");
 		}
 	}
 	if (fetched)
@@ -631,9 +633,14 @@ static bool act(struct apt *t, const struct val *names)
 {
 	struct mod_ctx *m = t->m;
 	const char *kind = mod_arg(m, "upgrade"), *state = mod_arg(m, "state");
-	bool all = val_len(names) == 1 && str_eqc(val_text(val_at(names, 0), m->a), "*");
+	bool all = false;
+	VAL_EACH (i, names)
+		all = all || str_eqc(val_text(val_at(names, i), m->a), "*");
 	if (kind && strcmp(kind, "no") == 0)
 		kind = NULL;
+	if (all && val_len(names) > 1)
+		return mod_fail(
+		        m, "unable to install additional packages when upgrading all installed packages");
 	if (all && !kind && strcmp(state, "latest") == 0)
 		kind = "dist";
 	else if (all && !kind)
