@@ -198,6 +198,8 @@ static bool run(struct mod_ctx *m)
 	bool enabled, diff = m->diff;
 	mod_sets(m, "repo", mod_arg(m, "repo"));
 	mod_sets(m, "state", mod_arg(m, "state"));
+	if (!mod_args(m, "repo").n)
+		return mod_fail(m, "Please set argument 'repo' to a non-empty value");
 	if (str_starts(mod_args(m, "repo"), "ppa:"))
 		return mod_fail(m, "%s: a PPA must be given as the \"deb\" line it stands for",
 		                mod_arg(m, "repo"));
