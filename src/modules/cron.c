@@ -205,6 +205,8 @@ static bool check_args(struct cron *c)
 			return mod_fail(m, "You must specify time and date fields or special time.");
 	if (present && !c->job)
 		return mod_fail(m, "You must specify 'job' to install a new cron job or variable");
+	if (present && c->file && !c->user)
+		return mod_fail(m, "To use cron_file=... parameter you must specify user=... as well");
 	if (strchr(c->name, '\n') || (c->job && strchr(c->job, '\n')))
 		return mod_fail(m, "a crontab's name and job are one line each");
 	if (mod_bool(m, "env") && strpbrk(c->name, " \t="))
