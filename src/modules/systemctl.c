@@ -97,7 +97,7 @@ static bool is_any(const struct val *status, const char *key, const char *words)
 }
 
 /* As "systemctl is-enabled" answers: with its exit status, and no links told with "indirect" or "alias" mean
- * no. */
+ * no; neither are those that last until the next boot what is asked for. */
 static bool ask_enabled(struct mod_ctx *m, const char *name)
 {
 	const char *words[] = {"is-enabled", name, "-l", NULL};
@@ -105,7 +105,7 @@ static bool ask_enabled(struct mod_ctx *m, const char *name)
 	if (!call(m, &out, words) || out.rc != 0)
 		return false;
 	struct str told = str_trim(out.out);
-	return !str_eqc(told, "indirect") && !str_eqc(told, "alias");
+	return !str_eqc(told, "indirect") && !str_eqc(told, "alias") && !str_eqc(told, "enabled-runtime");
 }
 
 static bool is_enabled(struct mod_ctx *m, const char *name, const struct val *status)
@@ -118,7 +118,7 @@ static bool is_enabled(struct mod_ctx *m, const char *name, const struct val *st
 	if ((!scope || strcmp(scope, "system") == 0) && sysv_exists(m, name) &&
 	    !str_ends(val_map_str(status, "UnitFileState", ""), "disabled") && sysv_enabled(m, name))
 		return true;
-	return is_any(status, "UnitFileState", "enabled|enabled-runtime|static|transient");
+	return is_any(status, "UnitFileState", "enabled|static|transient");
 }
 
 static bool set_mask(struct mod_ctx *m, const char *name, const struct val *status, bool found)
@@ -166,6 +166,8 @@ static bool set_state(struct mod_ctx *m, const char *name, const struct val *sta
 	bool running = is_any(status, "ActiveState", "active|activating");
 	const char *verb = state_verb(state, running, is(status, "ActiveState", "deactivating"));
 	bool down = strcmp(state, "stopped") == 0;
+	if (!val_get(status, "ActiveState"))
+		return mod_fail(m, "Service is in unknown state");
 	mod_sets(m, "state", down ? "stopped" : "started");
 	if (!verb)
 		return true;
@@ -186,7 +188,10 @@ bool systemd_manage(struct mod_ctx *m, const char *name)
 	mod_sets(m, "name", name);
 	if (!call(m, &out, words))
 		return false;
-	if (out.rc != 0) {
+	/* A template has no properties, and no manager tells them of units it does not run. */
+	const char *asked[] = {"is-enabled", name, NULL};
+	struct mod_out file = {0};
+	if (out.rc != 0 && (!call(m, &file, asked) || !file.out.n)) {
 		mod_seti(m, "rc", out.rc);
 		return mod_fail(m, "%.*s", STR_FMT(str_trim(out.err)));
 	}
