@@ -289,10 +289,11 @@ static bool command(struct pip *p, struct argv *c)
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
 		for (size_t k = 1; mod_is(m, "state", verbs[i][0]) && k < 4 && verbs[i][k]; k++)
 			argv_add(c, verbs[i][k]);
-	if (mod_bool(m, "editable") && !mod_is(m, "state", "absent"))
-		argv_add(c, "-e");
 	if (mod_has(m, "extra_args") && !argv_add_text(c, mod_arg(m, "extra_args")))
 		return false;
+	/* What it is about is the next word. */
+	if (mod_bool(m, "editable") && !mod_is(m, "state", "absent"))
+		argv_add(c, "-e");
 	argv_add_list(c, p->names);
 	argv_add_arg(c, "-r", "requirements");
 	return true;
