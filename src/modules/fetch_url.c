@@ -221,7 +221,7 @@ static bool redirected(struct mod_ctx *m, struct fetch *f, long status, const ch
 	return true;
 }
 
-static void set_request(struct mod_ctx *m, CURL *c, const struct fetch *f)
+static CURLcode set_request(struct mod_ctx *m, CURL *c, const struct fetch *f)
 {
 	const char *method = f->method ? f->method : "GET";
 	bool sends =
@@ -244,8 +244,9 @@ static void set_request(struct mod_ctx *m, CURL *c, const struct fetch *f)
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, timeout);
 	if (!mod_has(m, "decompress") || mod_bool(m, "decompress"))
 		curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
-	if (mod_has(m, "unix_socket"))
-		curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, mod_arg(m, "unix_socket"));
+	return mod_has(m, "unix_socket")
+	               ? curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, mod_arg(m, "unix_socket"))
+	               : CURLE_OK;
 }
 
 /* Why nobody was reached, in the words that roles wait for: "Connection refused", "timed out" … */
@@ -351,10 +352,10 @@ static CURLcode follow(struct transfer *t, CURL *c, struct fetch *now)
 	for (int hop = 0;; hop++) {
 		struct curl_slist *headers = header_list(t->m, now);
 		double seconds = 0;
-		set_request(t->m, c, now);
+		CURLcode rc = set_request(t->m, c, now);
 		set_proxy(t->m, c, now->url);
 		curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-		CURLcode rc = curl_easy_perform(c);
+		rc = rc ? rc : curl_easy_perform(c);
 		curl_slist_free_all(headers);
 		curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &t->ret->status);
 		curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &seconds);
