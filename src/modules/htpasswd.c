@@ -124,7 +124,7 @@ static const struct {
 /* PASSWORD hashed; NULL and failed when this cannot be done here. */
 static const char *hashed(struct mod_ctx *m, struct str pw)
 {
-	const char *scheme = mod_arg(m, "crypt_scheme");
+	const char *scheme = mod_arg(m, "hash_scheme");
 	if (strcmp(scheme, "plaintext") == 0)
 		return arena_strndup(m->a, pw.p, pw.n);
 	if (strcmp(scheme, "ldap_sha1") == 0)
@@ -146,7 +146,7 @@ static const char *hashed(struct mod_ctx *m, struct str pw)
 			return h;
 	}
 	mod_fail(m,
-	         "crypt_scheme %s cannot be made here: apr_md5_crypt, ldap_sha1, plaintext, bcrypt, "
+	         "hash_scheme %s cannot be made here: apr_md5_crypt, ldap_sha1, plaintext, bcrypt, "
 	         "sha256_crypt, "
 	         "sha512_crypt, md5_crypt, des_crypt can, the last five as far as the host's crypt(3) can",
 	         scheme);
@@ -253,7 +253,7 @@ static const struct mod_arg args[] = {
         {"path", MT_PATH, MA_REQUIRED, .aliases = "dest|destfile", .doc = "The file."},
         {"name", MT_STR, MA_REQUIRED, .aliases = "username", .doc = "The user."},
         {"password", MT_STR, MA_NO_LOG, .doc = "Their password."},
-        {"crypt_scheme", MT_STR, .dflt = "apr_md5_crypt",
+        {"hash_scheme", MT_STR, .aliases = "crypt_scheme", .dflt = "apr_md5_crypt",
          .doc = "How it is hashed: apr_md5_crypt, bcrypt, sha256_crypt, sha512_crypt, md5_crypt, des_crypt, "
                 "ldap_sha1 or plaintext."},
         {"state", MT_STR, .dflt = "present", .choices = "present|absent", .doc = "Whether they are in it."},
