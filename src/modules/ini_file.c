@@ -21,19 +21,6 @@ static bool is_heading(struct str line, const char *section)
 	       str_eq(str_trim(str_n(line.p + 1, (size_t)(close - line.p) - 1)), str_trim(str_c(section)));
 }
 
-static void find_section(struct ini *f)
-{
-	struct edit *e = &f->e;
-	size_t i = 0;
-	f->found = !f->section;
-	while (!f->found && i < e->n)
-		f->found = is_heading(e->lines[i++], f->section);
-	f->start = i;
-	while (i < e->n && e->lines[i].p[0] != '[')
-		i++;
-	f->end = i;
-}
-
 static size_t skip_blanks(struct str s, size_t i)
 {
 	while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t'))
@@ -59,6 +46,54 @@ static bool match_option(const struct ini *f, struct str line, bool *active, str
 	i = skip_blanks(line, i < line.n ? i + 1 : i);
 	*value = str_n(line.p + i, line.n - i);
 	return true;
+}
+
+/* The values of an item of section_has_values; none: any will do. */
+static const struct val *values_of(struct mod_ctx *m, const struct val *item)
+{
+	struct val *one = val_get(item, "value"), *list = val_list(m->a);
+	if (!one || val_kind(one) == VAL_NULL)
+		return val_get(item, "values");
+	val_push(list, one);
+	return list;
+}
+
+/* Whether the section has the options asked for, each with one of its values. */
+static bool is_it(const struct ini *f)
+{
+	const struct val *items = mod_list(f->m, "section_has_values");
+	struct ini other = *f;
+	VAL_EACH (i, items) {
+		const struct val *item = val_at(items, i), *values = values_of(f->m, item);
+		bool hit = false, active;
+		struct str now;
+		other.option = val_map_strz(item, "option", "");
+		for (size_t k = f->start; !hit && k < f->end; k++) {
+			if (!match_option(&other, f->e.lines[k], &active, &now))
+				continue;
+			hit = !val_len(values);
+			VAL_EACH (v, values)
+				hit = hit || str_eq(val_text(val_at(values, v), f->m->a), now);
+		}
+		if (!hit)
+			return false;
+	}
+	return true;
+}
+
+static void find_section(struct ini *f)
+{
+	struct edit *e = &f->e;
+	size_t i = 0;
+	do {
+		f->found = !f->section;
+		while (!f->found && i < e->n)
+			f->found = is_heading(e->lines[i++], f->section);
+		f->start = i;
+		while (i < e->n && e->lines[i].p[0] != '[')
+			i++;
+		f->end = i;
+	} while (f->section && f->found && !is_it(f));
 }
 
 static struct str make_line(const struct ini *f, struct str value)
@@ -159,11 +194,29 @@ static void set_bare(struct ini *f)
 	f->msg = "option added";
 }
 
+/* A new section gets what section_has_values asks for. */
+static void add_asked(struct ini *f)
+{
+	const struct val *items = mod_list(f->m, "section_has_values");
+	struct ini other = *f;
+	VAL_EACH (i, items) {
+		const struct val *item = val_at(items, i), *values = values_of(f->m, item);
+		other.option = val_map_strz(item, "option", "");
+		if (f->option && strcmp(other.option, f->option) == 0)
+			continue;
+		VAL_EACH (v, values)
+			edit_insert(&f->e, f->e.n, make_line(&other, val_text(val_at(values, v), f->m->a)));
+		if (!val_len(values) && mod_bool(f->m, "allow_no_value"))
+			edit_insert(&f->e, f->e.n, make_line(&other, (struct str){0}));
+	}
+}
+
 static void make_present(struct ini *f)
 {
 	if (!f->found) {
 		struct edit *e = &f->e;
 		edit_insert(e, e->n, str_c(arena_printf(f->m->a, "[%s]\n", f->section)));
+		add_asked(f);
 		for (size_t i = 0; f->option && i < f->n; i++)
 			edit_insert(e, e->n, make_line(f, f->values[i]));
 		if (f->option && !f->n)
@@ -288,6 +341,8 @@ static bool run(struct mod_ctx *m)
 static const struct mod_arg args[] = {
         {"path", MT_PATH, MA_REQUIRED, .aliases = "dest", .doc = "The file."},
         {"section", MT_STR, .doc = "The section; without it, what comes before the first one."},
+        {"section_has_values", MT_LIST, .elem = MT_DICT,
+         .doc = "Of sections of that name the one with these: maps with option, and value or values."},
         {"option", MT_STR, .doc = "The setting; without it, the whole section."},
         {"value", MT_STR, .doc = "Its value."},
         {"values", MT_LIST, .elem = MT_STR, .doc = "Its values, on a line each."},
