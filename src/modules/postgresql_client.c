@@ -230,6 +230,14 @@ bool psql_do(struct psql *p, const char *statement)
 	return p->m->check || psql_script(p, arena_printf(p->m->a, "%s;", statement), &out);
 }
 
+bool psql_comment(struct psql *p, const char *kind, const char *name, const char *now)
+{
+	const char *want = mod_arg(p->m, "comment");
+	return !want || strcmp(want, now ? now : "") == 0 ||
+	       psql_do(p,
+	               arena_printf(p->m->a, "COMMENT ON %s %s IS %s", kind, name, psql_text(p->m->a, want)));
+}
+
 bool psql_row(struct psql *p, const char *query, const struct val **row)
 {
 	const struct val *rows;

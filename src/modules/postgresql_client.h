@@ -32,6 +32,9 @@ bool psql_try(struct psql *p, const char *sql, struct str *out, const char **why
 bool psql_rows(struct psql *p, const char *query, const struct val **rows);
 /* A statement that changes something: says changed, and runs it unless in check mode. */
 bool psql_do(struct psql *p, const char *statement);
+/* The comment the argument of that name asks for on an object, KIND in SQL and its quoted NAME, when it is
+ * another than NOW (NULL: none). */
+bool psql_comment(struct psql *p, const char *kind, const char *name, const char *now);
 /* The first row of a query, or NULL. */
 bool psql_row(struct psql *p, const char *query, const struct val **row);
 /* A statement for psql_commit(): says changed. */

@@ -29,7 +29,10 @@ static bool find(struct db *d, const char *name, const struct val **row)
 	                    "SELECT pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS "
 	                    "encoding, "
 	                    "encoding = pg_char_to_encoding(%s) AS same_encoding, datcollate AS lc_collate, "
-	                    "datctype AS lc_ctype, datconnlimit::text AS conn_limit, spcname AS tablespace "
+	                    "datctype AS lc_ctype, datconnlimit::text AS conn_limit, spcname AS tablespace, "
+	                    "shobj_description(d.oid, 'pg_database') AS comment, coalesce(to_jsonb(d)->>"
+	                    "'daticulocale', to_jsonb(d)->>'datlocale') AS icu_locale, CASE to_jsonb(d)->>"
+	                    "'datlocprovider' WHEN 'i' THEN 'icu' ELSE 'libc' END AS locale_provider "
 	                    "FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace "
 	                    "WHERE datname = %s",
 	                    encoding ? psql_text(a, encoding) : "''", psql_text(a, name)),
@@ -51,6 +54,8 @@ static bool create(struct db *d)
 	        {"encoding", "ENCODING", 't'},
 	        {"lc_collate", "LC_COLLATE", 't'},
 	        {"lc_ctype", "LC_CTYPE", 't'},
+	        {"icu_locale", "ICU_LOCALE", 't'},
+	        {"locale_provider", "LOCALE_PROVIDER", 't'},
 	        {"tablespace", "TABLESPACE", 'n'},
 	        {"conn_limit", "CONNECTION LIMIT", 0},
 	};
@@ -71,11 +76,14 @@ static bool create(struct db *d)
 static const char *stuck(struct db *d, const struct val *row)
 {
 	struct mod_ctx *m = d->m;
-	static const char *const fixed[][2] = {{"lc_collate", "LC_COLLATE"}, {"lc_ctype", "LC_CTYPE"}};
+	static const char *const fixed[][2] = {{"lc_collate", "LC_COLLATE"},
+	                                       {"lc_ctype", "LC_CTYPE"},
+	                                       {"icu_locale", "ICU_LOCALE"},
+	                                       {"locale_provider", "LOCALE_PROVIDER"}};
 	if (given(m, "encoding") && !val_map_bool(row, "same_encoding", false))
 		return arena_printf(m->a, "Changing database encoding is not supported. Current encoding: %s",
 		                    val_map_strz(row, "encoding", ""));
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
 		const char *want = given(m, fixed[i][0]), *now = val_map_strz(row, fixed[i][0], "");
 		if (want && strcmp(want, now) != 0)
 			return arena_printf(m->a, "Changing %s is not supported. Current %s: %s", fixed[i][1],
@@ -114,7 +122,9 @@ static bool make_present(struct db *d)
 	int64_t n;
 	if (limit && !str_int(str_c(limit), &n))
 		return mod_fail(d->m, "conn_limit: %s is not a number", limit);
-	return find(d, d->name, &row) && (row ? alter(d, row) : create(d));
+	return find(d, d->name, &row) && (row ? alter(d, row) : create(d)) &&
+	       psql_comment(&d->p, "DATABASE", psql_name(d->m->a, d->name),
+	                    row ? val_map_strz(row, "comment", NULL) : NULL);
 }
 
 static bool make_absent(struct db *d)
@@ -218,6 +228,8 @@ static bool move_data(struct db *d, bool dump)
 	if (!target)
 		target = arena_printf(m->a, "%s/%s.sql", mod_env(m, "HOME") ? mod_env(m, "HOME") : "",
 		                      d->name);
+	mod_sets(m, "db", d->name);
+	mod_set(m, "executed_commands", d->p.executed);
 	if (m->check)
 		return true;
 	if (!dump && !fs_exists(target)) {
@@ -229,6 +241,7 @@ static bool move_data(struct db *d, bool dump)
 	argv_add2(&c, "bash", "-c");
 	argv_add(&c, dump ? dump_command(d, target, f) : restore_command(d, target, f));
 	mod_sets(m, "cmd", c.v[2]);
+	val_push(d->p.executed, val_strz(m->a, c.v[2]));
 	if (!argv_run(&c, &out))
 		return false;
 	mod_seti(m, "rc", out.rc);
@@ -269,7 +282,10 @@ static const struct mod_arg args[] = {
         {"lc_collate", MT_STR, .dflt = "", .doc = "How it sorts."},
         {"lc_ctype", MT_STR, .dflt = "", .doc = "How it classifies characters."},
         {"conn_limit", MT_STR, .dflt = "", .doc = "How many may connect."},
+        {"icu_locale", MT_STR, .dflt = "", .doc = "Its ICU locale."},
+        {"locale_provider", MT_STR, .dflt = "", .doc = "Whose locales it uses: libc or icu."},
         {"tablespace", MT_STR, .dflt = "", .doc = "Where it lies."},
+        {"comment", MT_STR, .doc = "A comment on it."},
         {"force", MT_BOOL, .dflt = "false", .doc = "Remove it although somebody is connected."},
         {"maintenance_db", MT_STR, .dflt = "postgres", .doc = "The database to connect to."},
         {"target", MT_PATH, .dflt = "", .doc = "The file to dump to or restore from; the new name."},

@@ -5,6 +5,7 @@ struct ext {
 	struct psql p;
 	const char *name, *quoted;
 	const char *now, *newest; /* versions: installed, and the one that comes by default; NULL: none */
+	const char *comment;
 	bool offered; /* the version asked for can be had, from the one installed if there is one */
 };
 
@@ -18,6 +19,8 @@ static bool look(struct ext *e)
 	               arena_printf(
 	                       a,
 	                       "SELECT (SELECT extversion FROM pg_extension WHERE extname = %s) AS now, "
+	                       "(SELECT obj_description(oid, 'pg_extension') FROM pg_extension WHERE extname "
+	                       "= %s) AS comment, "
 	                       "(SELECT default_version FROM pg_available_extensions WHERE name = %s) AS "
 	                       "newest, "
 	                       "CASE WHEN EXISTS (SELECT 1 FROM pg_extension WHERE extname = %s) THEN EXISTS "
@@ -27,10 +30,11 @@ static bool look(struct ext *e)
 	                       "(SELECT 1 "
 	                       "FROM pg_available_extension_versions WHERE name = %s AND version = %s) END "
 	                       "AS offered",
-	                       name, name, name, name, name, version, name, version),
+	                       name, name, name, name, name, name, version, name, version),
 	               &rows))
 		return false;
 	e->now = val_map_strz(val_at(rows, 0), "now", NULL);
+	e->comment = val_map_strz(val_at(rows, 0), "comment", NULL);
 	e->newest = val_map_strz(val_at(rows, 0), "newest", NULL);
 	e->offered = val_map_bool(val_at(rows, 0), "offered", false);
 	return true;
@@ -84,8 +88,9 @@ static bool run(struct mod_ctx *m)
 		return false;
 	e.p.refusal = "Management of PostgreSQL extension failed: ";
 	const char *before = e.now;
-	bool ok = mod_is(m, "state", "present") ? make_present(&e)
-	          : !e.now                      ? true
+	bool ok = mod_is(m, "state", "present")
+	                  ? make_present(&e) && psql_comment(&e.p, "EXTENSION", e.quoted, e.comment)
+	          : !e.now ? true
 	                   : psql_do(&e.p, arena_printf(m->a, "DROP EXTENSION %s%s", e.quoted,
 	                                                mod_bool(m, "cascade") ? " CASCADE" : ""));
 	mod_sets(m, "db", mod_arg(m, "login_db"));
@@ -104,6 +109,7 @@ static const struct mod_arg args[] = {
         {"state", MT_STR, .dflt = "present", .choices = "absent|present", .doc = "Whether it is there."},
         {"schema", MT_STR, .doc = "Where its objects go."},
         {"version", MT_STR, .doc = "Its version, or latest."},
+        {"comment", MT_STR, .doc = "A comment on it."},
         {"cascade", MT_BOOL, .dflt = "false", .doc = "With what it needs, or what needs it."},
         {NULL},
 };

@@ -1,4 +1,5 @@
 #include <ctype.h>
+#include <strings.h>
 #include "modules/postgresql_client.h"
 
 /* A kind of object, and where PostgreSQL keeps what is allowed on it. */
@@ -249,6 +250,12 @@ static bool check(struct grant *g)
 		return mod_fail(m, "Argument \"privs\" is not allowed for type \"group\".");
 	if (!group && !revoked_default && !*g->privs)
 		return mod_fail(m, "Argument \"privs\" is required for type \"%s\".", g->type->name);
+	if (mod_is(m, "objs", "ALL_IN_SCHEMA") && !g->type->all)
+		return mod_fail(
+		        m,
+		        "Argument \"objs\": ALL_IN_SCHEMA can be used only for type: table, sequence, "
+		        "function or procedure, %s was passed.",
+		        g->type->name);
 	if (mod_has(m, "schema") && !g->type->in_schema)
 		return mod_fail(m, "Argument \"schema\" is not allowed for type \"%s\".", g->type->name);
 	return true;
@@ -261,11 +268,13 @@ static bool run(struct mod_ctx *m)
 		if (mod_is(m, "type", types[i].name))
 			g.type = &types[i];
 	if (g.type->in_schema && !mod_is(m, "schema", "not-specified"))
-		g.schema = mod_has(m, "schema")                 ? mod_arg(m, "schema")
-		           : mod_is(m, "type", "default_privs") ? NULL
-		                                                : "public";
-	if (!take_privs(&g) || !check(&g) || !take_objs(&g) || !psql_open(&g.p, m, mod_arg(m, "login_db")) ||
-	    !take_roles(&g))
+		g.schema = mod_has(m, "schema") ? mod_arg(m, "schema")
+		           : mod_has(m, "objs") && !strcasecmp(mod_arg(m, "objs"), "schemas") ? NULL
+		                                                                              : "public";
+	if (!take_privs(&g) || !check(&g) || !take_objs(&g) || !psql_open(&g.p, m, mod_arg(m, "login_db")))
+		return false;
+	g.p.refusal = "";
+	if (!take_roles(&g))
 		return false;
 	mod_set(m, "queries", g.p.executed);
 	return !*g.whom || grant(&g);

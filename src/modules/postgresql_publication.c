@@ -4,13 +4,27 @@ struct publication {
 	struct mod_ctx *m;
 	struct psql p;
 	const struct val *row;
-	struct val *tables; /* as wanted: "schema"."table" */
+	struct val *tables;        /* as wanted: "schema"."table" */
+	const struct val *schemas; /* whole ones that are published; looked for only where some are wanted */
 };
 
 static bool look(struct publication *s)
 {
 	struct arena *a = s->m->a;
 	const char *name = psql_text(a, mod_arg(s->m, "name"));
+	const struct val *row;
+	if (mod_has(s->m, "tables_in_schema")) {
+		if (!psql_row(
+		            &s->p,
+		            arena_printf(a,
+		                         "SELECT ARRAY(SELECT nspname FROM pg_publication_namespace JOIN "
+		                         "pg_namespace n ON n.oid = pnnspid JOIN pg_publication p ON p.oid = "
+		                         "pnpubid WHERE pubname = %s ORDER BY 1) AS schemas",
+		                         name),
+		            &row))
+			return false;
+		s->schemas = val_get(row, "schemas");
+	}
 	return psql_row(
 	        &s->p,
 	        arena_printf(
@@ -19,7 +33,8 @@ static bool look(struct publication *s)
 	                "json_build_object('insert', pubinsert, 'update', pubupdate, 'delete', pubdelete, "
 	                "'truncate', pubtruncate) AS publish, ARRAY(SELECT '\"' || schemaname || '\".\"' "
 	                "|| tablename || '\"' FROM pg_publication_tables t WHERE t.pubname = p.pubname AND "
-	                "NOT puballtables ORDER BY 1) AS tables FROM pg_publication p WHERE pubname = %s",
+	                "NOT puballtables ORDER BY 1) AS tables, obj_description(oid, 'pg_publication') "
+	                "AS comment FROM pg_publication p WHERE pubname = %s",
 	                name),
 	        &s->row);
 }
@@ -51,8 +66,12 @@ static void create(struct publication *s, const char *name)
 	const struct val *params = val_get(m->args, "parameters");
 	struct buf b = {0};
 	buf_printf(&b, "CREATE PUBLICATION %s FOR ", name);
-	if (!val_len(s->tables))
+	const struct val *schemas = mod_list(m, "tables_in_schema");
+	if (!val_len(s->tables) && !val_len(schemas))
 		buf_adds(&b, "ALL TABLES");
+	VAL_EACH (i, schemas)
+		buf_printf(&b, "%s%s", i ? ", " : "TABLES IN SCHEMA ",
+		           psql_name(m->a, val_get_strz(val_at(schemas, i))));
 	VAL_EACH (i, s->tables)
 		buf_printf(&b, "%s%s", i ? ", " : "TABLE ", val_get_strz(val_at(s->tables, i)));
 	for (size_t i = 0; params && i < val_len(params); i++) {
@@ -84,6 +103,16 @@ static bool same_publish(const struct val *now, struct str wanted)
 	return true;
 }
 
+/* The schemas of LIST that OTHER does not hold. */
+static void change_schemas(struct publication *s, const char *name, const char *verb, const struct val *list,
+                           const struct val *other)
+{
+	VAL_EACH (i, list)
+		if (!holds(other, val_at(list, i)))
+			psql_later(&s->p, "ALTER PUBLICATION %s %s TABLES IN SCHEMA %s", name, verb,
+			           psql_name(s->m->a, val_get_strz(val_at(list, i))));
+}
+
 static void compare(struct publication *s, const char *name)
 {
 	struct mod_ctx *m = s->m;
@@ -100,6 +129,10 @@ static void compare(struct publication *s, const char *name)
 			if (!holds(s->tables, val_at(now, i)))
 				psql_later(&s->p, "ALTER PUBLICATION %s DROP TABLE %s", name,
 				           val_get_strz(val_at(now, i)));
+	}
+	if (mod_has(m, "tables_in_schema")) {
+		change_schemas(s, name, "ADD", mod_list(m, "tables_in_schema"), s->schemas);
+		change_schemas(s, name, "DROP", s->schemas, mod_list(m, "tables_in_schema"));
 	}
 	for (size_t i = 0; params && i < val_len(params); i++) {
 		const char *key = val_get_strz(val_key_at(params, i));
@@ -128,13 +161,15 @@ static void say(struct publication *s)
 	mod_sets(m, "owner", s->row ? val_map_strz(s->row, "owner", "") : "");
 	mod_setb(m, "alltables", s->row && val_map_bool(s->row, "alltables", false));
 	mod_set(m, "tables", s->row ? val_get(s->row, "tables") : val_list(m->a));
+	if (s->schemas)
+		mod_set(m, "schemas", val_copy(m->a, s->schemas));
 }
 
 static bool run(struct mod_ctx *m)
 {
 	static const char *const unused[] = {"tables", "parameters", "owner"};
 	struct publication s = {.m = m};
-	const char *name = psql_name(m->a, mod_arg(m, "name"));
+	const char *name = psql_name(m->a, mod_arg(m, "name")), *comment = mod_arg(m, "comment");
 	bool absent = mod_is(m, "state", "absent");
 	for (size_t i = 0; absent && i < 3; i++)
 		if (mod_has(m, unused[i]))
@@ -150,6 +185,8 @@ static bool run(struct mod_ctx *m)
 		compare(&s, name);
 	else if (!absent)
 		create(&s, name);
+	if (!absent && comment && strcmp(comment, s.row ? val_map_strz(s.row, "comment", "") : "") != 0)
+		psql_later(&s.p, "COMMENT ON PUBLICATION %s IS %s", name, psql_text(m->a, comment));
 	if (!psql_commit(&s.p) || (mod_is_changed(m) && !m->check && !look(&s)))
 		return false;
 	say(&s);
@@ -160,6 +197,8 @@ static const struct mod_arg args[] = {
         {"name", MT_STR, MA_REQUIRED, .doc = "The publication."},
         {"state", MT_STR, .dflt = "present", .choices = "absent|present", .doc = "Whether it is there."},
         {"tables", MT_LIST, .doc = "What it publishes; without, all tables when it is made."},
+        {"tables_in_schema", MT_LIST, .doc = "The schemas all of whose tables it publishes."},
+        {"comment", MT_STR, .doc = "A comment on it."},
         {"parameters", MT_DICT, .doc = "Its parameters: publish."},
         {"owner", MT_STR, .doc = "The role that owns it."},
         {"cascade", MT_BOOL, .dflt = "false", .doc = "Remove what depends on it, too."},
@@ -174,5 +213,6 @@ const struct module module_row_postgresql_publication = {
         .args = args,
         .shared = psql_args,
         .flags = MOD_CHECK,
+        .mutually_exclusive = "tables|tables_in_schema",
         .run = run,
 };

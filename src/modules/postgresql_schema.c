@@ -8,13 +8,12 @@ static bool run(struct mod_ctx *m)
 	const char *schema = mod_arg(m, "schema"), *owner = mod_arg(m, "owner"), *sql = NULL;
 	bool absent = mod_is(m, "state", "absent");
 	if (!psql_open(&p, m, mod_arg(m, "database")) ||
-	    !psql_rows(
-	            &p,
-	            arena_printf(
-	                    a,
-	                    "SELECT pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = %s",
-	                    psql_text(a, schema)),
-	            &rows))
+	    !psql_rows(&p,
+	               arena_printf(a,
+	                            "SELECT pg_get_userbyid(nspowner) AS owner, obj_description(oid, "
+	                            "'pg_namespace') AS comment FROM pg_namespace WHERE nspname = %s",
+	                            psql_text(a, schema)),
+	               &rows))
 		return false;
 	if (absent && val_len(rows))
 		sql = arena_printf(a, "DROP SCHEMA %s%s", psql_name(a, schema),
@@ -26,7 +25,9 @@ static bool run(struct mod_ctx *m)
 		sql = arena_printf(a, "ALTER SCHEMA %s OWNER TO %s", psql_name(a, schema),
 		                   psql_name(a, owner));
 	p.refusal = "Database query failed: ";
-	if (sql && !psql_do(&p, sql))
+	if ((sql && !psql_do(&p, sql)) ||
+	    (!absent && !psql_comment(&p, "SCHEMA", psql_name(a, schema),
+	                              val_len(rows) ? val_map_strz(val_at(rows, 0), "comment", NULL) : NULL)))
 		return false;
 	mod_sets(m, "schema", schema);
 	if (!m->check)
@@ -39,6 +40,7 @@ static const struct mod_arg args[] = {
         {"database", MT_STR, .dflt = "postgres", .aliases = "db|login_db", .doc = "The database it is in."},
         {"owner", MT_STR, .dflt = "", .doc = "The role that owns it."},
         {"state", MT_STR, .dflt = "present", .choices = "absent|present", .doc = "Whether it is there."},
+        {"comment", MT_STR, .doc = "A comment on it."},
         {"cascade_drop", MT_BOOL, .dflt = "false", .doc = "Remove what is in it, too."},
         {NULL},
 };

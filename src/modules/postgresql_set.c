@@ -27,7 +27,11 @@ static bool look(struct setting *s)
 	                           name),
 	              &s->row))
 		return false;
-	return s->row ||
+	if (!s->row)
+		return mod_fail(s->m,
+		                "Unable to get %s value due to : unrecognized configuration parameter \"%s\"",
+		                s->name, s->name);
+	return strcmp(s->name, val_map_strz(s->row, "name", "")) == 0 ||
 	       mod_fail(s->m,
 	                "No such parameter: %s. Please check its spelling or presence in your PostgreSQL "
 	                "version (https://www.postgresql.org/docs/current/runtime-config.html)",
@@ -176,11 +180,14 @@ static bool run(struct mod_ctx *m)
 		return mod_fail(m, "%s: value and reset params are mutually exclusive", s.name);
 	if (!value && !reset)
 		return mod_fail(m, "%s: at least one of value or reset param must be specified", s.name);
-	if (!psql_open(&s.p, m, mod_arg(m, "login_db")) || !look(&s))
+	if (!psql_open(&s.p, m, mod_arg(m, "login_db")))
+		return false;
+	s.p.refusal = arena_printf(m->a, "Unable to get %s value due to : ", s.name);
+	if (!look(&s))
 		return false;
 	shown = val_map_strz(s.row, "shown", "");
 	context = val_map_strz(s.row, "context", "");
-	pending = val_map_strz(s.row, "pending", "");
+	pending = val_map_strz(s.row, "pending", NULL);
 	if (strcmp(context, "internal") == 0)
 		return mod_fail(m,
 		                "%s: cannot be changed (internal context). See "
@@ -194,9 +201,9 @@ static bool run(struct mod_ctx *m)
 	mod_setb(m, "restart_required", restart);
 	if (reset)
 		value = val_map_strz(s.row, "boot_val", "");
-	/* What is written already and waits for a restart is not written again. */
+	/* What is written already and waits for a restart, or for its time, is not written again. */
 	bool right = reset ? same(value, val_map_strz(s.row, "setting", "")) : same(value, shown);
-	if (!right && restart && *pending)
+	if (!right && pending && (restart || strcmp(shown, "(disabled)") == 0))
 		right = same(value, pending);
 	if (!right) {
 		mod_changed(m);

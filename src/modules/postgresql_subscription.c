@@ -16,7 +16,8 @@ static bool look(struct subscription *s)
 	        arena_printf(
 	                a,
 	                "SELECT pg_get_userbyid(subowner) AS owner, subenabled AS enabled, subsynccommit AS "
-	                "synccommit, subconninfo, subslotname AS slotname, subpublications AS publications "
+	                "synccommit, subconninfo, subslotname AS slotname, subpublications AS publications, "
+	                "obj_description(s.oid, 'pg_subscription') AS comment "
 	                "FROM pg_subscription s JOIN pg_database d ON s.subdbid = d.oid WHERE subname = %s "
 	                "AND datname = current_database()",
 	                psql_text(a, mod_arg(s->m, "name"))),
@@ -55,6 +56,9 @@ static struct val *described(struct mod_ctx *m, const struct val *row)
 	struct val *d = val_map(m->a);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		val_set(d, names[i], val_get(row, names[i]));
+	const char *commit = val_map_strz(row, "synccommit", "");
+	if (strcmp(commit, "on") == 0 || strcmp(commit, "off") == 0)
+		val_set(d, "synccommit", val_bool(commit[1] == 'n'));
 	val_set(d, "conninfo", conninfo(m, val_map_str(row, "subconninfo", "")));
 	struct val *secret = val_get(val_get(d, "conninfo"), "password");
 	if (secret)
@@ -190,9 +194,12 @@ static bool bring(struct subscription *s)
 		                         mod_arg(m, "name"));
 	if (!(s->row ? compare(s) : create(s)))
 		return false;
-	return !owner || (s->row && strcmp(owner, val_map_strz(s->row, "owner", "")) == 0) ||
-	       psql_do(&s->p, arena_printf(m->a, "ALTER SUBSCRIPTION %s OWNER TO %s", s->name,
-	                                   psql_name(m->a, owner)));
+	if (owner && !(s->row && strcmp(owner, val_map_strz(s->row, "owner", "")) == 0) &&
+	    !psql_do(&s->p, arena_printf(m->a, "ALTER SUBSCRIPTION %s OWNER TO %s", s->name,
+	                                 psql_name(m->a, owner))))
+		return false;
+	return psql_comment(&s->p, "SUBSCRIPTION", s->name,
+	                    s->row ? val_map_strz(s->row, "comment", NULL) : NULL);
 }
 
 static bool run(struct mod_ctx *m)
@@ -227,6 +234,7 @@ static const struct mod_arg args[] = {
         {"subsparams", MT_DICT,
          .doc = "Its parameters: enabled, slot_name, synchronous_commit; others when made."},
         {"owner", MT_STR, .doc = "The role that owns it."},
+        {"comment", MT_STR, .doc = "A comment on it."},
         {"cascade", MT_BOOL, .dflt = "false", .doc = "Remove what depends on it, too."},
         {NULL},
 };

@@ -258,7 +258,7 @@ static bool change_privs(struct role *r, bool grant)
 static bool make_present(struct role *r)
 {
 	struct mod_ctx *m = r->m;
-	const char *name = psql_name(m->a, r->name), *comment = mod_arg(m, "comment");
+	const char *name = psql_name(m->a, r->name);
 	struct buf b = {0};
 	differences(r, &b);
 	struct str parts = buf_take(&b, m->a);
@@ -266,10 +266,9 @@ static bool make_present(struct role *r)
 	bool ok = (r->now && !parts.n) ||
 	          psql_do(&r->p, arena_printf(m->a, "%s USER %s%s%.*s", r->now ? "ALTER" : "CREATE", name,
 	                                      parts.n ? " WITH" : "", STR_FMT(parts)));
-	if (ok && comment && strcmp(comment, r->now ? val_map_strz(r->now, "comment", "") : "") != 0)
-		ok = psql_do(&r->p,
-		             arena_printf(m->a, "COMMENT ON ROLE %s IS %s", name, psql_text(m->a, comment)));
-	return ok && change_privs(r, true);
+	return ok &&
+	       psql_comment(&r->p, "ROLE", name, r->now ? val_map_strz(r->now, "comment", NULL) : NULL) &&
+	       change_privs(r, true);
 }
 
 /* Roles that own something cannot go: whether that is a failure is the caller's choice. */
@@ -300,11 +299,17 @@ static bool make_absent(struct role *r)
 static bool run(struct mod_ctx *m)
 {
 	struct role r = {.m = m, .name = mod_arg(m, "name")};
+	const char *const unfit[] = {"password", "role_attr_flags"};
 	if (!take_flags(&r))
 		return false;
-	if (!psql_open(&r.p, m, mod_arg(m, "login_db")) || !look(&r))
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(r.name, "PUBLIC") == 0 && mod_has(m, unfit[i]) && (!i || *mod_arg(m, unfit[i])))
+			return mod_fail(m, "cannot change the %s for PUBLIC user", unfit[i]);
+	if (!psql_open(&r.p, m, mod_arg(m, "login_db")))
 		return false;
 	r.p.refusal = "";
+	if (!look(&r))
+		return false;
 	mod_sets(m, "user", r.name);
 	mod_set(m, "queries", r.p.executed);
 	/* Everybody is no role: there are only privileges of theirs. */
