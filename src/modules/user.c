@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -393,7 +394,6 @@ static bool ssh_key(struct account *u)
 	struct mod_ctx *m = u->m;
 	struct mod_out out;
 	struct str key;
-	struct err e = {0};
 	const char *type = mod_arg(m, "ssh_key_type"), *file = mod_arg(m, "ssh_key_file"),
 	           *home = u->now->home;
 	file = fs_join(m->a, home, file ? file : arena_printf(m->a, ".ssh/id_%s", type));
@@ -402,8 +402,9 @@ static bool ssh_key(struct account *u)
 		if (m->check)
 			return true;
 		const char *dir = fs_dirname(m->a, file), *comment = mod_arg(m, "ssh_key_comment");
-		if (!fs_exists(dir) && !fs_mkdirs(dir, 0700, &e))
-			return mod_fail_err(m, &e);
+		/* A directory that is there may be anybody's. */
+		if (!fs_exists(dir) && (mkdir(dir, 0700) != 0 || lchown(dir, u->now->uid, u->now->gid) != 0))
+			return mod_fail(m, "Failed to create %s: [Errno %d] %s", dir, errno, strerror(errno));
 		if (fs_exists(file))
 			unlink(file);
 		u->n = 0;
@@ -419,8 +420,8 @@ static bool ssh_key(struct account *u)
 		add2(u, "-N", mod_has(m, "ssh_key_passphrase") ? mod_arg(m, "ssh_key_passphrase") : "");
 		if (!tool(u))
 			return false;
-		const char *owned[] = {dir, file, arena_printf(m->a, "%s.pub", file)};
-		for (size_t i = 0; i < 3; i++)
+		const char *owned[] = {file, arena_printf(m->a, "%s.pub", file)};
+		for (size_t i = 0; i < 2; i++)
 			if (lchown(owned[i], u->now->uid, u->now->gid) != 0)
 				return mod_fail_sys(m, "cannot set the owner of %s", owned[i]);
 	}
