@@ -166,8 +166,13 @@ static bool set_state(struct mod_ctx *m, const char *name, const struct val *sta
 	bool running = is_any(status, "ActiveState", "active|activating");
 	const char *verb = state_verb(state, running, is(status, "ActiveState", "deactivating"));
 	bool down = strcmp(state, "stopped") == 0;
-	if (!val_get(status, "ActiveState"))
-		return mod_fail(m, "Service is in unknown state");
+	if (!val_get(status, "ActiveState")) {
+		const char *offline = mod_env(m, "SYSTEMD_OFFLINE");
+		if (systemd_runs() && !(offline && strcmp(offline, "1") == 0))
+			return mod_fail(m, "Service is in unknown state");
+		mod_warn(m, "Target is a chroot or systemd is offline: nothing is started or stopped");
+		return true;
+	}
 	mod_sets(m, "state", down ? "stopped" : "started");
 	if (!verb)
 		return true;
