@@ -121,17 +121,79 @@ static struct importing import_within(struct loader *l, const struct importing *
 	return in;
 }
 
+bool hosts_check(const struct val *v, struct err *err)
+{
+	size_t n = val_is_list(v) ? val_len(v) : 1;
+	if (!val_is_list(v) && !val_is_str(v))
+		return err_set(err, ERR_USER, val_origin(v),
+		               "Hosts list must be a sequence or string. Please check your playbook.");
+	for (size_t i = 0; i < n; i++) {
+		const struct val *one = val_is_list(v) ? val_at(v, i) : v;
+		if (val_is_null(one))
+			return err_set(
+			        err, ERR_USER, val_origin(v),
+			        "Hosts list cannot contain values of 'None'. Please check your playbook");
+		if (!val_is_str(one))
+			return err_set(err, ERR_USER, val_origin(one),
+			               "Hosts list contains an invalid host value: it is no text");
+		n = str_trim(val_get_str(one)).n ? n : 0;
+	}
+	return n > 0 || err_set(err, ERR_USER, val_origin(v),
+	                        "Hosts list cannot be empty. Please check your playbook");
+}
+
+static void prompts_check(struct loader *l, const struct val *v)
+{
+	static const char *const keys[] = {"name",    "prompt",    "default", "private", "confirm",
+	                                   "encrypt", "salt_size", "salt",    "unsafe"};
+	size_t n = !v ? 0 : val_is_list(v) ? val_len(v) : 1;
+	for (size_t i = 0; i < n; i++) {
+		const struct val *one = val_is_list(v) ? val_at(v, i) : v;
+		if (val_is_null(one))
+			continue;
+		if (!val_is_map(one) || !val_get(one, "name"))
+			err_set(errs_add(l->errs), ERR_USER, val_origin(one),
+			        "Invalid vars_prompt data structure, missing 'name' key");
+		MAP_EACH (k, one) {
+			struct str key = val_text(val_key_at(one, k), l->a);
+			size_t at = 0;
+			while (at < sizeof(keys) / sizeof(*keys) && !str_eqc(key, keys[at]))
+				at++;
+			if (at == sizeof(keys) / sizeof(*keys))
+				err_set(errs_add(l->errs), ERR_USER, val_origin(val_key_at(one, k)),
+				        "Invalid vars_prompt data structure, found unsupported key '%.*s'",
+				        STR_FMT(key));
+		}
+	}
+}
+
+/* DS where "user", the old word for remote_user, is called that. */
+static const struct val *without_user(struct loader *l, const struct val *ds)
+{
+	struct val *user = val_get(ds, "user"), *own;
+	if (!user || val_get(ds, "remote_user"))
+		return ds;
+	own = val_shallow(l->a, ds);
+	val_del(own, STR("user"));
+	val_set(own, "remote_user", user);
+	return own;
+}
+
 static void play_parse(struct loader *l, const struct val *ds, struct tfile *file, const struct importing *by,
                        struct plays *ret)
 {
+	struct err err = {0};
 	struct play *p = ARENA_NEW(l->a, struct play);
 	p->n.kind = NODE_PLAY;
 	p->n.at = val_origin(ds);
 	p->dir = file->dir;
-	parse_keywords(l, &p->n, ds, ON_PLAY, NULL);
+	parse_keywords(l, &p->n, without_user(l, ds), ON_PLAY, NULL);
 	if (!p->n.kw[KW_HOSTS])
 		err_set(errs_add(l->errs), ERR_USER, p->n.at,
 		        "the field 'hosts' is required but was not set");
+	else if (!hosts_check(p->n.kw[KW_HOSTS], &err))
+		err_move(errs_add(l->errs), &err);
+	prompts_check(l, p->n.kw[KW_VARS_PROMPT]);
 	if (p->n.kw[KW_NAME])
 		p->name = val_text(p->n.kw[KW_NAME], l->a);
 	p->pre_tasks = play_section(l, p, KW_PRE_TASKS, file);

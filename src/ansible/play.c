@@ -265,6 +265,10 @@ static bool find_hosts(struct engine *e, struct err *err)
 	scope_init(&s, e, NULL, NULL, NULL, pr->a);
 	if (!scope_template(&s, pr->play->n.kw[KW_HOSTS], &pattern, err))
 		return false;
+	if (val_is_list(pattern) && !val_len(pattern)) /* made by a template: nobody, where "" is a mistake */
+		return true;
+	if (!hosts_check(pattern, err))
+		return false;
 	if (!inventory_match(e->inv, pattern, e->opts->limit, pr->a, &names, missing, err))
 		return false;
 	VAL_EACH (i, missing)

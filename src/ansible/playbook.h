@@ -109,6 +109,8 @@ bool variable_name_ok(struct str s);
 bool module_group_known(struct str group);
 /* A node's keywords from DS, those in WHERE; others go to l->errs unless REST collects them. */
 void parse_keywords(struct loader *l, struct node *n, const struct val *ds, unsigned where, struct val *rest);
+/* Whether V, as written or as a template made it, may be the hosts of a play: nothing would mean all. */
+bool hosts_check(const struct val *v, struct err *err);
 /* The playbook PATH and what it imports, in order. False when something in it is wrong (l->errs). */
 bool loader_playbook(struct loader *l, const char *path, struct plays *ret);
 
