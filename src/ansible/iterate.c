@@ -351,12 +351,24 @@ static int cmp_size(size_t a, size_t b)
 	return a < b ? -1 : a > b;
 }
 
+/* The next on the stack from I on that is no inclusion waiting for another of the same task to end. */
+static size_t at_work(const struct host_run *hr, size_t i)
+{
+	for (; i + 1 < hr->n; i++) {
+		const struct cursor *c = &hr->stack[i], *up = c + 1;
+		if (!c->frame || !up->frame || c->frame == up->frame || c->frame->up != up->frame->up ||
+		    c->frame->root != c->block || up->frame->root != up->block)
+			break;
+	}
+	return i;
+}
+
 int host_run_cmp(const struct host_run *a, const struct host_run *b)
 {
 	int r = cmp_size(a->unit, b->unit);
-	size_t n = a->n < b->n ? a->n : b->n;
-	for (size_t i = 0; i < n && !r; i++) {
-		const struct cursor *x = &a->stack[i], *y = &b->stack[i];
+	size_t i = at_work(a, 0), j = at_work(b, 0);
+	for (; i < a->n && j < b->n && !r; i = at_work(a, i + 1), j = at_work(b, j + 1)) {
+		const struct cursor *x = &a->stack[i], *y = &b->stack[j];
 		/* Running handlers comes before what follows the place where they were asked for. */
 		if (!x->block != !y->block)
 			return !x->block ? -1 : 1;
@@ -364,16 +376,16 @@ int host_run_cmp(const struct host_run *a, const struct host_run *b)
 		if (!r)
 			r = cmp_size(x->sec, y->sec);
 		/* An entry that is being run has its place already counted up. */
-		size_t xi = x->i - (i + 1 < a->n && x->block), yi = y->i - (i + 1 < b->n && y->block);
+		size_t xi = x->i - (i + 1 < a->n && x->block), yi = y->i - (j + 1 < b->n && y->block);
 		if (!r)
 			r = cmp_size(xi, yi);
-		if (!r && x->block && i + 1 == a->n && i + 1 == b->n)
+		if (!r && x->block && i + 1 == a->n && j + 1 == b->n)
 			r = cmp_size(x->started_first, y->started_first);
 	}
 	if (r)
 		return r;
 	/* The deeper one is still inside the entry the other has left or waits for. */
-	return a->n == b->n ? 0 : a->n > b->n ? -1 : 1;
+	return i < a->n ? -1 : j < b->n;
 }
 
 bool host_run_flush(struct engine *e, struct host_run *hr)

@@ -207,9 +207,10 @@ static void check_fail_percentage(struct wave *w, const bool *failed)
 
 /* ---- includes ----------------------------------------------------------------------------------------- */
 
-static bool same_inclusion(const struct inclusion *a, const struct inclusion *b)
+/* Whether A, which others wish, is what HOST wishes with B; what it wishes twice it gets twice. */
+static bool same_inclusion(const struct inclusion *a, const struct inclusion *b, const struct host *host)
 {
-	return val_equal(a->args, b->args) && (!a->vars) == (!b->vars) &&
+	return a->hosts[a->n_hosts - 1] != host && val_equal(a->args, b->args) && (!a->vars) == (!b->vars) &&
 	       (!a->vars || val_equal(a->vars, b->vars));
 }
 
@@ -233,8 +234,8 @@ static void announce(struct wave *w, struct inclusion *in)
 	buf_free(&hosts);
 }
 
-/* What the hosts want included, the same wish only once, in order of first mention; then everybody's way goes
- * through their own. */
+/* What the hosts want included, the same wish of several only once, in order of first mention; then
+ * everybody's way goes through their own. */
 static void includes(struct wave *w)
 {
 	struct inclusion *all = NULL, **end = &all;
@@ -242,7 +243,7 @@ static void includes(struct wave *w)
 		for (struct inclusion *in = w->runs[i]->inclusions, *next; in; in = next) {
 			next = in->next;
 			struct inclusion *k = all;
-			while (k && !same_inclusion(k, in))
+			while (k && !same_inclusion(k, in, w->runs[i]->hr->host))
 				k = k->next;
 			if (!k) {
 				in->next = NULL;
