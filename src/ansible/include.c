@@ -170,6 +170,16 @@ struct frame *role_frame(struct engine *e, struct role *r, struct frame *up, str
 	return f;
 }
 
+/* The roles R depends on, into V: each before what needs it. */
+static size_t all_deps(struct engine *e, const struct role *r, struct role ***v, size_t n)
+{
+	for (size_t i = 0; i < r->n_deps; i++) {
+		n = all_deps(e, r->deps[i], v, n);
+		PTRS_PUSH(e->a, *v, n, r->deps[i]);
+	}
+	return n;
+}
+
 static bool role_inclusion(struct engine *e, struct scope *s, struct task *t, struct frame *f,
                            struct val *args, bool is_static, struct frame **ret, struct err *err)
 {
@@ -229,11 +239,12 @@ static bool role_inclusion(struct engine *e, struct scope *s, struct task *t, st
 		struct block *seq = ARENA_NEW(e->a, struct block);
 		seq->n.kind = NODE_BLOCK;
 		struct frame *all = frame_new(e, f, t, is_static, seq, f ? f->role : NULL);
-		for (size_t i = 0; i <= r->n_deps; i++) {
+		struct role **deps = NULL;
+		size_t n = all_deps(e, r, &deps, 0);
+		for (size_t i = 0; i <= n; i++) {
 			struct task *glue = task_new(e->a, "ansible.builtin.import_role", NULL);
-			struct frame *one =
-			        i < r->n_deps ? role_frame(e, r->deps[i], all, glue, true, true) : top;
-			if (i == r->n_deps) {
+			struct frame *one = i < n ? role_frame(e, deps[i], all, glue, true, true) : top;
+			if (i == n) {
 				one->up = all;
 				one->inc = glue;
 				one->is_static = true;
