@@ -23,12 +23,20 @@ bool act_debug(struct item_run *r, struct err *err)
 	if (!var) {
 		val_set(r->result, "msg", msg ? msg : val_strz(r->a, "Hello world!"));
 	} else if (!val_is_str(var)) {
-		val_set(r->result, val_type_name(var), var);
+		/* As Ansible, which takes what is no text for the name of nothing. */
+		val_sets(r->result,
+		         val_is_list(var) || val_is_map(var)
+		                 ? str_c(arena_printf(r->a, "<class '%s'>", val_type_name(var)))
+		                 : val_text(var, r->a),
+		         val_strz(r->a, "VARIABLE IS NOT DEFINED!"));
 	} else {
 		/* Shown as a template would print it: numbers become text, as in Ansible. */
 		struct err why = {0};
 		struct str expr = str_trim(val_get_str(var));
 		struct val *tmpl = val_strf(r->a, "{{ %.*s }}", STR_FMT(expr));
+		struct jinja_tmpl *t;
+		if (expr.n && !jinja_compile_expr(r->t->e->env, r->a, expr, val_origin(var), &t, err))
+			return false;
 		if (!scope_template(&r->s, tmpl, &v, &why) || val_is_undef(v))
 			v = val_strz(r->a, "VARIABLE IS NOT DEFINED!");
 		err_clear(&why);

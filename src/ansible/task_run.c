@@ -28,6 +28,8 @@ static bool with_terms(struct task_run *t, struct val **ret, struct err *err)
 	if (!scope_template(&t->s, t->task->loop, &terms, err))
 		return false;
 	terms = val_without_omit(t->e, t->a, terms);
+	if (val_is_map(terms) && strcmp(l->name, "list") == 0)
+		return err_set(err, ERR_REMOTE, val_origin(t->task->loop), "with_list expects a list");
 	if (val_is_map(terms) && strcmp(l->name, "dict") != 0)
 		terms = keys_of(t->a, terms); /* as Python goes through a dictionary */
 	if (!val_is_list(terms) || strcmp(l->name, "dict") == 0) {
@@ -166,7 +168,13 @@ static bool item_label(struct item_run *r, struct err *err)
 	const struct val *lc = r->t->task->n.kw[KW_LOOP_CONTROL];
 	struct val *label = lc ? val_get(lc, "label") : NULL;
 	r->label = r->item;
-	if (!label || scope_template(&r->s, label, &r->label, err))
+	if (!label) { /* "{{ item }}": what reads as a list or map is one */
+		if (val_is_str(r->item) && !val_unsafe(r->item) && val_len(r->item) &&
+		    strchr("[{", *val_get_strz(r->item)))
+			jinja_literal_eval(r->a, val_get_str(r->item), &r->label);
+		return true;
+	}
+	if (scope_template(&r->s, label, &r->label, err))
 		return true;
 	r->label = NULL;
 	return false;
