@@ -27,6 +27,18 @@ static bool opt_bool(struct lookup_call *c, const char *name, bool dflt)
 	return v ? val_to_bool(v) : dflt;
 }
 
+/* The number of an option, which may be text; *RET stays where there is none. */
+static bool int_opt(const struct val *opts, const char *name, int64_t *ret, struct err *err)
+{
+	const struct val *v = val_get(opts, name);
+	if (v && val_kind(v) == VAL_INT)
+		*ret = val_get_int(v);
+	else if (v && val_is_str(v) && !str_int(val_get_str(v), ret))
+		return err_set(err, ERR_REMOTE, ORIGIN_NONE, "invalid literal for int() with base 10: '%s'",
+		               val_get_strz(v));
+	return true;
+}
+
 static bool contents(struct lookup_call *c, bool rstrip, bool lstrip, struct err *err)
 {
 	VAL_EACH (i, c->terms) {
@@ -396,9 +408,11 @@ static void add_classes(struct lookup_call *c, struct buf *set, const struct val
 
 static bool make_password(struct lookup_call *c, const struct val *opts, struct str *ret, struct err *err)
 {
-	int64_t length = val_map_int(opts, "length", 20);
+	int64_t length = 20;
 	const struct val *chars = val_get(opts, "chars"), *seed = val_get(opts, "seed");
 	struct buf set = {0}, out = {0};
+	if (!int_opt(opts, "length", &length, err))
+		return false;
 	if (chars) {
 		add_classes(c, &set, chars);
 	} else {
@@ -656,29 +670,6 @@ bool lk_ini(struct lookup_call *c, struct err *err)
 	return true;
 }
 
-/* A line of delimited fields with "quotes". */
-static struct val *csv_line(struct arena *a, struct str line, char delim)
-{
-	struct val *fields = val_list(a);
-	struct buf b = {0};
-	bool quoted = false;
-	for (size_t i = 0; i <= line.n; i++) {
-		if (i == line.n || (line.p[i] == delim && !quoted)) {
-			val_push(fields, val_str(a, buf_str(&b)));
-			buf_clear(&b);
-		} else if (line.p[i] == '"') {
-			if (quoted && i + 1 < line.n && line.p[i + 1] == '"')
-				buf_addc(&b, line.p[++i]);
-			else
-				quoted = !quoted;
-		} else {
-			buf_addc(&b, line.p[i]);
-		}
-	}
-	buf_free(&b);
-	return fields;
-}
-
 static bool csv_term(const struct val *more, struct err *err)
 {
 	static const char *const names[] = {"_raw_params", "file",    "delimiter", "col",
@@ -709,7 +700,12 @@ bool lk_csvfile(struct lookup_call *c, struct err *err)
 		struct str delim = val_map_str(o, "delimiter", "TAB"),
 		           file = val_map_str(o, "file", "ansible.csv"), text;
 		char d = str_eqc(delim, "TAB") || str_eqc(delim, "\\t") || !delim.n ? '\t' : *delim.p;
-		int64_t col = val_map_int(o, "col", 1), keycol = val_map_int(o, "keycol", 0);
+		int64_t col = 1, keycol = 0;
+		if (d != '\t' && !(delim.n == 1 || (*delim.p & 0x80)))
+			return err_set(err, ERR_REMOTE, ORIGIN_NONE,
+			               "csvfile: \"delimiter\" must be a 1-character string");
+		if (!int_opt(o, "col", &col, err) || !int_opt(o, "keycol", &keycol, err))
+			return false;
 		const char *path = scope_find(c->s, "files", file);
 		if (!path)
 			return err_set(err, ERR_REMOTE, ORIGIN_NONE, "could not locate file in lookup: %.*s",
@@ -718,12 +714,9 @@ bool lk_csvfile(struct lookup_call *c, struct err *err)
 			return false;
 		struct val *hit = val_get(o, "default");
 		while (text.p) {
-			struct str line = str_split(&text, '\n');
-			if (str_ends(line, "\r"))
-				line.n--;
-			struct val *f = csv_line(c->a, line, d);
+			struct val *f = csv_row(c->a, &text, d, false);
 			const struct val *k = val_at(f, (size_t)keycol);
-			if (line.n && k && str_eq(val_get_str(k), key)) {
+			if (k && str_eq(val_get_str(k), key)) {
 				hit = val_at(f, (size_t)col);
 				if (!hit)
 					return err_set(err, ERR_REMOTE, ORIGIN_NONE,

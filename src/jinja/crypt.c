@@ -240,6 +240,8 @@ static bool f_password_hash(struct jinja_call *c, struct val **ret, struct err *
 	    !arg_text(c, v[0], &password, err) || !arg_str(c, v[1], STR("sha512"), &how.scheme, err) ||
 	    !arg_str(c, v[2], STR(""), &how.salt, err) || !arg_str(c, v[5], STR(""), &how.ident, err))
 		return false;
+	if (v[3] && !val_is_null(v[3]) && val_kind(v[3]) != VAL_INT)
+		return jinja_fail(err, "salt_size must be an integer");
 	how.rounds = v[4] && val_kind(v[4]) == VAL_INT ? val_get_int(v[4]) : 0;
 	if (!crypt_password(c->a, password, &how, &out, err))
 		return false;

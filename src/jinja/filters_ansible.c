@@ -549,6 +549,8 @@ static bool f_urlsplit(struct jinja_call *c, struct val **ret, struct err *err)
 	buf_free(&clean);
 	if (u.has_port && !str_int(u.port, &port))
 		return jinja_fail(err, "urlsplit: the port '%.*s' is no number", STR_FMT(u.port));
+	if (u.has_port && (port < 0 || port > 65535))
+		return jinja_fail(err, "Port out of range 0-65535");
 	val_set(m, "fragment", val_str(c->a, u.fragment));
 	val_set(m, "hostname", u.has_host ? lower_val(c, u.host) : val_null());
 	val_set(m, "netloc", val_str(c->a, u.netloc));

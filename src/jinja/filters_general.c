@@ -314,8 +314,7 @@ static bool f_random_mac(struct jinja_call *c, struct val **ret, struct err *err
 	return true;
 }
 
-/* The next row of CSV: fields between DELIM, quoted where they hold it, a quote or a line's end. */
-static struct val *csv_row(struct arena *a, struct str *text, char delim, bool skip_blank)
+struct val *csv_row(struct arena *a, struct str *text, char delim, bool skip_blank)
 {
 	struct val *row = val_list(a);
 	struct buf b = {0};

@@ -136,4 +136,7 @@ bool jinja_eval(const struct jinja_tmpl *t, struct jinja_ctx *c, struct arena *a
 bool jinja_literal_eval(struct arena *a, struct str text, struct val **ret);
 /* The same, and nothing but what ast.literal_eval itself takes. */
 bool jinja_python_literal(struct arena *a, struct str text, struct val **ret);
+/* The next row of CSV, which leaves *TEXT (.p NULL after the last): fields between DELIM, quoted where they
+ * hold it, a quote or a line's end. */
+struct val *csv_row(struct arena *a, struct str *text, char delim, bool skip_blank);
 #endif

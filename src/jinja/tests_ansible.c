@@ -144,9 +144,7 @@ static bool t_nan(struct jinja_call *c, struct val **ret, struct err *err)
 
 	if (!jinja_args(c, "nan", "x", v, err))
 		return false;
-	if (!val_is_num(v[0]) && val_kind(v[0]) != VAL_BOOL)
-		return jinja_fail(err, "must be real number, not %s", val_type_name(v[0]));
-	return ret_bool(isnan(val_get_float(v[0])), ret);
+	return ret_bool(val_is_num(v[0]) && isnan(val_get_float(v[0])), ret);
 }
 
 /* No value here is encrypted with Ansible Vault: such files are refused when they are read. */
