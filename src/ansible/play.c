@@ -233,14 +233,23 @@ static int by_name(const void *x, const void *y)
 	return strcmp((*(struct host *const *)x)->name, (*(struct host *const *)y)->name);
 }
 
-static void order_hosts(struct engine *e)
+static bool order_hosts(struct scope *s, struct err *err)
 {
-	struct play_run *pr = e->pr;
-	const struct val *v = pr->play->n.kw[KW_ORDER];
-	struct str o = v && val_is_str(v) ? val_get_str(v) : STR("inventory");
-	size_t n = pr->n_all;
+	static const char *const words[] = {"inventory", "sorted", "reverse_sorted", "reverse_inventory",
+	                                    "shuffle"};
+	struct play_run *pr = s->e->pr;
+	struct val *v = pr->play->n.kw[KW_ORDER];
+	struct str o = STR("inventory");
+	size_t n = pr->n_all, known = 0;
+	if (v && !scope_text(s, v, &o, err))
+		return false;
+	while (known < sizeof(words) / sizeof(*words) && !str_eqc(o, words[known]))
+		known++;
+	if (known == sizeof(words) / sizeof(*words))
+		return err_set(err, ERR_USER, val_origin(v),
+		               "Invalid 'order' specified for inventory hosts: %.*s", STR_FMT(o));
 	if (n < 2)
-		return;
+		return true;
 	if (str_eqc(o, "sorted") || str_eqc(o, "reverse_sorted"))
 		qsort(pr->all, n, sizeof(*pr->all), by_name);
 	for (size_t i = 0; (str_eqc(o, "reverse_sorted") || str_eqc(o, "reverse_inventory")) && i < n / 2;
@@ -255,6 +264,7 @@ static void order_hosts(struct engine *e)
 		pr->all[i] = pr->all[k];
 		pr->all[k] = t;
 	}
+	return true;
 }
 
 static bool find_hosts(struct engine *e, struct err *err)
@@ -281,8 +291,7 @@ static bool find_hosts(struct engine *e, struct err *err)
 		PTRS_PUSH(pr->a, pr->named, pr->n_named, h);
 		PTRS_PUSH(pr->a, pr->all, pr->n_all, h);
 	}
-	order_hosts(e);
-	return true;
+	return order_hosts(&s, err);
 }
 
 /* How many hosts the I-th batch takes; the last word of "serial" repeats. */

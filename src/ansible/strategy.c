@@ -85,6 +85,14 @@ static void banner(struct wave *w, struct str name)
 	                   arena_strndup(w->a, name.p, name.n), w->task->n.at);
 }
 
+/* Ends the run: what the field KW says is nothing it can mean. */
+static void field_wrong(struct wave *w, enum kw kw, const struct val *v, struct err *err)
+{
+	err_set(errs_add(w->e->errs), ERR_USER, val_origin(v), "the field '%s' has an invalid value: %s",
+	        keywords[kw].name, err_msg(err));
+	err_clear(err);
+}
+
 static bool keyword_bool(struct wave *w, enum kw kw, bool dflt)
 {
 	struct val *v = kw_get(&w->task->n, w->frame, &w->e->pr->play->n, kw);
@@ -95,7 +103,7 @@ static bool keyword_bool(struct wave *w, enum kw kw, bool dflt)
 		return dflt;
 	scope_init(&s, w->e, w->hosts[0]->host, &w->task->n, w->frame, w->a);
 	if (!scope_bool(&s, v, dflt, &ret, &err))
-		err_clear(&err);
+		field_wrong(w, kw, v, &err);
 	return ret;
 }
 
@@ -109,7 +117,7 @@ static size_t throttle(struct wave *w)
 		return SIZE_MAX;
 	scope_init(&s, w->e, w->hosts[0]->host, &w->task->n, w->frame, w->a);
 	if (!scope_number(&s, v, 0, &n, &err))
-		err_clear(&err);
+		field_wrong(w, KW_THROTTLE, v, &err);
 	return n >= 1 ? (size_t)n : SIZE_MAX;
 }
 
@@ -180,7 +188,8 @@ static bool max_fail_percentage(struct wave *w, double *ret)
 		t = val_str(w->a, str_ends(text, "%") ? str_n(text.p, text.n - 1) : text);
 	}
 	ok = ok && scope_number(&s, t, 100, ret, &err);
-	err_clear(&err);
+	if (!ok)
+		field_wrong(w, KW_MAX_FAIL_PERCENTAGE, v, &err);
 	return ok;
 }
 
@@ -310,7 +319,8 @@ static bool wave_run(struct wave *w, struct err *err)
 	}
 	for (size_t i = 0; i < w->n; i++)
 		host_run_advance(w->hosts[i]);
-	bool ok = wave_pump(w, throttle(w), err);
+	size_t most = throttle(w);
+	bool ok = !w->e->errs->n && wave_pump(w, most, err);
 	if (ok)
 		settle(w);
 	for (size_t i = 0; i < w->n_runs; i++)
@@ -356,7 +366,7 @@ static bool run_batch(struct engine *e, struct err *err)
 		} else {
 			w.run_once = !e->pr->apart && keyword_bool(&w, KW_RUN_ONCE, false);
 			w.once = w.run_once || (w.task->action && (w.task->action->flags & ACT_ONCE));
-			ok = wave_run(&w, err);
+			ok = !e->errs->n && wave_run(&w, err);
 		}
 		over = w.over;
 		arena_free(w.a);
