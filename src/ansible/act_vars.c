@@ -20,6 +20,17 @@ static bool is_bool_word(struct val *v)
 	return false;
 }
 
+/* Whether KEY, which says NAME, may name a variable. */
+static bool named_well(const struct val *key, struct str name, struct err *err)
+{
+	return variable_name_ok(name) ||
+	       err_set(err, ERR_USER, val_origin(key),
+	               "The variable name '%.*s' is not valid. Variables must start with a letter or "
+	               "underscore "
+	               "character, and contain only letters, numbers and underscores.",
+	               STR_FMT(name));
+}
+
 bool act_set_fact(struct item_run *r, struct err *err)
 {
 	struct val *facts = val_map(r->a), *cacheable = val_get(r->args, "cacheable");
@@ -30,12 +41,8 @@ bool act_set_fact(struct item_run *r, struct err *err)
 			continue;
 		if (val_needs_template(k) && !scope_text(&r->s, k, &name, err))
 			return false;
-		if (!variable_name_ok(name))
-			return err_set(
-			        err, ERR_USER, val_origin(k),
-			        "The variable name '%.*s' is not valid. Variables must start with a letter "
-			        "or underscore character, and contain only letters, numbers and underscores.",
-			        STR_FMT(name));
+		if (!named_well(k, name, err))
+			return false;
 		val_sets(facts, name, is_bool_word(v) ? val_bool(val_to_bool(v)) : val_no_tuples(r->a, v));
 	}
 	if (!val_len(facts))
@@ -57,6 +64,15 @@ bool act_set_stats(struct item_run *r, struct err *err)
 	if (!val_is_map(data))
 		return err_set(err, ERR_USER, val_origin(data),
 		               "The 'data' option needs to be a dictionary/hash");
+	MAP_EACH (i, r->args) {
+		struct str key = val_text(val_key_at(r->args, i), r->a);
+		if (!str_eqc(key, "data") && !str_eqc(key, "per_host") && !str_eqc(key, "aggregate"))
+			return err_set(err, ERR_USER, val_origin(val_key_at(r->args, i)),
+			               "Invalid options for set_stats: %.*s", STR_FMT(key));
+	}
+	MAP_EACH (i, data)
+		if (!named_well(val_key_at(data, i), val_text(val_key_at(data, i), r->a), err))
+			return false;
 	val_set(stats, "data", data);
 	val_set(stats, "per_host", val_bool(act_bool(r, "per_host", false)));
 	val_set(stats, "aggregate", val_bool(act_bool(r, "aggregate", true)));

@@ -67,6 +67,8 @@ bool module_defaults(struct item_run *r, struct val *into, struct err *err)
 		if (m && str_starts(key, "group/") && in_group(m, str_from(key, 6)))
 			put(into, val_value_at(all, i));
 	}
+	if (str_eqc(name, "gather_facts")) /* which runs setup, with what is said for that too */
+		put(into, val_get(all, "setup"));
 	put(into, val_gets(all, name));
 	return true;
 }

@@ -558,14 +558,6 @@ static bool take_header(struct arena *a, struct jinja_opts *o, struct str *text,
 	return true;
 }
 
-static size_t trailing_newlines(struct str s)
-{
-	size_t n = 0;
-	while (n < s.n && s.p[s.n - 1 - n] == '\n')
-		n++;
-	return n;
-}
-
 static bool has_options(const struct jinja_opts *o)
 {
 	return !o->trim_blocks || o->lstrip_blocks || o->keep_trailing_newline || o->block_start ||
@@ -618,19 +610,8 @@ bool scope_render_file(struct scope *s, struct str text, uint32_t src, const str
 	s->copying = false;
 	if (!ok)
 		return false;
-	/* Ansible gives back the line ends that jinja2 took from the end of the text. */
-	struct str out = val_get_str(v);
-	size_t want = trailing_newlines(text), have = trailing_newlines(out);
+	*ret = val_get_str(v);
 	*ret_secret = val_secret(v);
-	if (want > have) {
-		struct buf b = {0};
-		buf_addstr(&b, out);
-		const char *nl = o.newline_sequence ? o.newline_sequence : "\n";
-		for (; have < want; have++)
-			buf_adds(&b, nl);
-		out = buf_take(&b, s->a);
-	}
-	*ret = out;
 	return true;
 }
 
