@@ -32,9 +32,6 @@ struct val *scope_search_path(struct scope *s, const char *sub)
 		add_both(list, s->a, r->path, sub);
 	if (t && t->file && *t->file->dir)
 		add_both(list, s->a, t->file->dir, sub);
-	for (const struct frame *f = s->frame; f; f = f->up)
-		if (f->inc && f->inc->file && *f->inc->file->dir)
-			add_both(list, s->a, f->inc->file->dir, sub);
 	if (s->e->playbook_dir)
 		add_both(list, s->a, s->e->playbook_dir, sub);
 	return list;
