@@ -494,14 +494,6 @@ struct val *val_no_tuples(struct arena *a, struct val *v)
 
 /* ---- template files ----------------------------------------------------------------------------------- */
 
-/* A Python literal: a text is true unless it is empty, whatever it says. */
-static bool header_bool(struct str v)
-{
-	if (v.n > 1 && (v.p[0] == '\'' || v.p[0] == '"'))
-		return v.n > 2;
-	return str_eqc(v, "True") || str_eqc(v, "true") || str_eqc(v, "yes") || str_eqc(v, "1");
-}
-
 static bool set_option(struct arena *a, struct jinja_opts *o, struct str key, struct str value)
 {
 	struct {
@@ -522,16 +514,16 @@ static bool set_option(struct arena *a, struct jinja_opts *o, struct str key, st
 	        {"line_comment_prefix", NULL, &o->line_comment_prefix, NULL},
 	        {"newline_sequence", NULL, &o->newline_sequence, NULL},
 	};
+	struct val *v; /* Python's literals are meant: a text is true unless it is empty, whatever it says */
+	if (!jinja_python_literal(a, value, &v))
+		v = str_eqc(value, "true") || str_eqc(value, "yes") ? val_bool(true) : val_str(a, value);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		if (!str_eqc(key, rows[i].name))
 			continue;
-		if (rows[i].flag) {
-			*rows[i].flag = header_bool(value);
-		} else {
-			if (value.n > 1 && (value.p[0] == '\'' || value.p[0] == '"'))
-				value = str_n(value.p + 1, value.n - 2);
-			*rows[i].text = str_dup(a, value).p;
-		}
+		if (rows[i].flag)
+			*rows[i].flag = val_truthy(v);
+		else
+			*rows[i].text = str_dup(a, val_text(v, a)).p;
 		return true;
 	}
 	return false;
