@@ -47,7 +47,7 @@ bool args_split(struct arena *a, struct str text, struct origin at, struct val *
 		bool blank = i == text.n || ((p[i] == ' ' || p[i] == '\n' || p[i] == '\t') && !s.quote &&
 		                             !s.print && !s.block && !s.comment);
 		if (blank) {
-			if (i > from)
+			if (i > from && !(i == from + 1 && p[from] == '\\')) /* alone: the line goes on */
 				val_push(words,
 				         val_at_origin(a, val_str(a, str_n(p + from, i - from)),
 				                       (struct origin){at.src, at.off + (uint32_t)from}));
@@ -143,6 +143,19 @@ static struct str decode_escapes(struct arena *a, struct str s)
 	return r;
 }
 
+/* What stands between two words stays as it was, but for a backslash alone. */
+static void add_between(struct buf *b, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] != '\\') {
+			buf_addc(b, p[i]);
+			continue;
+		}
+		i += i + 1 < n && p[i + 1] == '\n';
+		i += i + 1 < n && p[i + 1] == ' ';
+	}
+}
+
 bool args_parse(struct arena *a, struct str text, struct origin at, bool raw, struct val **ret,
                 struct err *err)
 {
@@ -165,12 +178,12 @@ bool args_parse(struct arena *a, struct str text, struct origin at, bool raw, st
 			val_sets(map, key, val_at_origin(a, val_str(a, decode_escapes(a, v)), o));
 		} else {
 			if (rest.n)
-				buf_add(&rest, text.p + end, off - end);
+				add_between(&rest, text.p + end, off - end);
 			buf_addstr(&rest, w);
 		}
 		end = off + w.n;
 	}
-	if (raw_last)
+	if (raw_last && !memchr(text.p + end, '\\', text.n - end))
 		buf_add(&rest, text.p + end, text.n - end);
 	if (rest.n)
 		val_set(map, "_raw_params", val_at_origin(a, val_str(a, buf_str(&rest)), at));
