@@ -143,9 +143,12 @@ static struct str decode_escapes(struct arena *a, struct str s)
 	return r;
 }
 
-/* What stands between two words stays as it was, but for a backslash alone. */
+/* What stands between two words stays as it was, but for a backslash alone and for the only blank at the
+ * beginning of a line, as Ansible has it. */
 static void add_between(struct buf *b, const char *p, size_t n)
 {
+	if (n > 1 && p[n - 1] == ' ' && p[n - 2] == '\n')
+		n--;
 	for (size_t i = 0; i < n; i++) {
 		if (p[i] != '\\') {
 			buf_addc(b, p[i]);
