@@ -345,6 +345,9 @@ static void check_args(struct check *c, const struct task *t)
 	if (t->module && !t->args_tmpl && !open)
 		check_params(c, t);
 	const struct val *raw = val_get(t->args, "_raw_params");
+	if (raw && strcmp(name, "set_fact") == 0)
+		engine_warn(c->e, val_origin(raw), "set_fact sets nothing to '%s': are quotes missing?",
+		            val_get_strz(raw));
 	if (strcmp(name, "meta") == 0 && raw && val_is_str(raw) && !val_needs_template(raw) &&
 	    !meta_known(str_trim(val_get_str(raw))))
 		err_set(errs_add(c->errs), ERR_USER, val_origin(raw), "invalid meta action requested: %s",

@@ -149,7 +149,9 @@ static void set_args(struct loader *l, struct task *t, struct val *v)
 		return;
 	errs_ok(l->errs);
 	struct val *raw = val_get(t->args, "_raw_params");
-	if (raw && !takes_raw(t)) {
+	/* set_fact takes text, too, and makes nothing of it. */
+	bool idle = t->action && strcmp(t->action->name, "set_fact") == 0 && !is_whole_template(s);
+	if (raw && !takes_raw(t) && !idle) {
 		val_del(t->args, STR("_raw_params"));
 		if (is_whole_template(s))
 			t->args_tmpl = v;
