@@ -150,14 +150,16 @@ static void set_sums(struct copy *c, struct str data, bool md5)
 		mod_sets(c->m, "md5sum", sum);
 }
 
-/* src is there, mode is "preserve" and the file is local to us: its own mode is meant. */
+/* With mode "preserve" that of the source is meant; content had one that nobody else could read. */
 static bool preserve_mode(struct copy *c)
 {
 	struct mod_ctx *m = c->m;
 	struct stat st;
 	if (!mod_is(m, "mode", "preserve"))
 		return mod_file_args(m, c->dest);
-	if (!mod_bool(m, "remote_src") || stat(mod_arg(m, "src"), &st) != 0)
+	if (!mod_bool(m, "remote_src"))
+		st.st_mode = 0600;
+	else if (stat(mod_arg(m, "src"), &st) != 0)
 		return mod_fail(m, "mode=preserve has no source file to take the mode from");
 	struct val *args = val_shallow(m->a, m->args);
 	val_set(args, "mode", val_int(m->a, st.st_mode & 07777));
