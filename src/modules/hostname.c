@@ -93,7 +93,10 @@ static bool run(struct mod_ctx *m)
 
 static const struct mod_arg args[] = {
         {"name", MT_STR, MA_REQUIRED, .doc = "The host's name."},
-        {"use", MT_STR, .doc = "Ignored: the kernel's name and /etc/hostname are set."},
+        {"use", MT_STR,
+         .choices = "alpine|debian|freebsd|generic|macos|macosx|darwin|openbsd|openrc|redhat|sles|solaris|"
+                    "systemd",
+         .doc = "Ignored: the kernel's name and /etc/hostname are set."},
         {NULL},
 };
 
