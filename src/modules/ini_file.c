@@ -51,10 +51,11 @@ static bool match_option(const struct ini *f, struct str line, bool *active, str
 /* The values of an item of section_has_values; none: any will do. */
 static const struct val *values_of(struct mod_ctx *m, const struct val *item)
 {
-	struct val *one = val_get(item, "value"), *list = val_list(m->a);
-	if (!one || val_kind(one) == VAL_NULL)
-		return val_get(item, "values");
-	val_push(list, one);
+	struct val *one = val_get(item, "value"), *all = val_get(item, "values"), *list = val_list(m->a);
+	if (all && val_kind(all) == VAL_LIST)
+		return all;
+	if (one && val_kind(one) != VAL_NULL)
+		val_push(list, one);
 	return list;
 }
 
