@@ -255,6 +255,39 @@ static bool change_privs(struct role *r, bool grant)
 	return true;
 }
 
+/* What the role's sessions begin with; what they have besides goes when that is asked for. */
+static bool configure(struct role *r)
+{
+	struct mod_ctx *m = r->m;
+	const struct val *want = val_get(m->args, "configuration"),
+	                 *have = r->now ? val_get(r->now, "rolconfig") : NULL;
+	const char *name = psql_name(m->a, r->name);
+	struct val *now = val_map(m->a);
+	if (!have || val_kind(have) != VAL_LIST)
+		have = val_list(m->a);
+	VAL_EACH (i, have) {
+		struct str value = val_get_str(val_at(have, i)), key = str_split(&value, '=');
+		const char *z = arena_strndup(m->a, key.p, key.n);
+		val_set(now, z, val_str(m->a, value));
+		if (mod_bool(m, "reset_unspecified_configuration") && !(want && val_get(want, z)) &&
+		    !psql_do(&r->p, arena_printf(m->a, "ALTER ROLE %s RESET %s;", name, psql_name(m->a, z))))
+			return false;
+	}
+	for (size_t i = 0; want && i < val_len(want); i++) {
+		const char *key = val_get_strz(val_key_at(want, i)), *old = val_map_strz(now, key, NULL);
+		struct str v = val_text(val_value_at(want, i), m->a);
+		const char *z = arena_strndup(m->a, v.p ? v.p : "", v.n);
+		if (old && strcmp(old, z) == 0)
+			continue;
+		if (mod_bool(m, "quote_configuration_values"))
+			z = psql_text(m->a, z);
+		if (!psql_do(&r->p, arena_printf(m->a, "ALTER ROLE %s SET %s TO %s;", name,
+		                                 psql_name(m->a, key), z)))
+			return false;
+	}
+	return true;
+}
+
 static bool make_present(struct role *r)
 {
 	struct mod_ctx *m = r->m;
@@ -268,7 +301,7 @@ static bool make_present(struct role *r)
 	                                      parts.n ? " WITH" : "", STR_FMT(parts)));
 	return ok &&
 	       psql_comment(&r->p, "ROLE", name, r->now ? val_map_strz(r->now, "comment", NULL) : NULL) &&
-	       change_privs(r, true);
+	       configure(r) && change_privs(r, true);
 }
 
 /* Roles that own something cannot go: whether that is a failure is the caller's choice. */
@@ -329,6 +362,9 @@ static const struct mod_arg args[] = {
          .doc = "What it may do in the database and its tables: CONNECT/table:SELECT,INSERT/table2:ALL."},
         {"conn_limit", MT_INT, .doc = "How often it may be connected at a time."},
         {"comment", MT_STR, .doc = "A comment on it."},
+        {"configuration", MT_DICT, .doc = "Settings its sessions begin with."},
+        {"reset_unspecified_configuration", MT_BOOL, .dflt = "false", .doc = "No others."},
+        {"quote_configuration_values", MT_BOOL, .dflt = "true", .doc = "The values are texts, not SQL."},
         {"no_password_changes", MT_BOOL, .dflt = "false",
          .doc = "The password of a role that is there stays."},
         {"fail_on_user", MT_BOOL, .dflt = "true", .aliases = "fail_on_role",
