@@ -40,6 +40,27 @@ static size_t whole_end(struct str s, size_t i)
 	return e < s.n && strchr(".eE", s.p[e]) && s.p[e] ? i : e;
 }
 
+/* What a mark and its quotes add, and how many of them there are before AT. */
+#define MARKED (sizeof(BIG_MARK) + 1)
+
+static size_t marks_before(struct str text, int at)
+{
+	size_t n = 0;
+	ptrdiff_t i = 0;
+
+	while ((i = str_find(text, STR(BIG_MARK), (size_t)i)) >= 0 && i++ < at)
+		n++;
+	return n;
+}
+
+/* As a string a number would be a good key, which it is not. */
+static bool is_key(struct str text, size_t end)
+{
+	while (end < text.n && strchr(" \t\r\n", text.p[end]) && text.p[end])
+		end++;
+	return end < text.n && text.p[end] == ':';
+}
+
 /* TEXT with its numbers of 19 digits and more as strings. */
 static void mark_big(struct str text, struct buf *out)
 {
@@ -49,7 +70,7 @@ static void mark_big(struct str text, struct buf *out)
 		char c = text.p[i];
 		size_t e = !quoted && (c == '-' || (c >= '0' && c <= '9')) ? whole_end(text, i) : i;
 
-		if (e > i + 18) {
+		if (e > i + 18 && !is_key(text, e)) {
 			buf_adds(out, "\"" BIG_MARK);
 			buf_add(out, text.p + i, e - i);
 			buf_addc(out, '"');
@@ -163,7 +184,7 @@ static void skip(struct place *p, const char *set, bool in_set)
 
 static void skip_string(struct place *p)
 {
-	for (p->at++; p->text.p[p->at] != '"'; p->at++)
+	for (p->at++; p->at < p->text.n && p->text.p[p->at] != '"'; p->at++)
 		p->at += p->text.p[p->at] == '\\';
 	p->at++;
 }
@@ -228,6 +249,7 @@ static bool read_json(const struct reader *r, struct str text, uint32_t src, str
 		               (r->last ? 0u : JSON_REJECT_DUPLICATES) | JSON_DECODE_ANY | JSON_ALLOW_NUL,
 		               &e);
 		big = j != NULL;
+		e.position -= (int)(MARKED * marks_before(buf_str(&b), e.position));
 		buf_burn(&b);
 	}
 	if (!j) {
