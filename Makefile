@@ -48,7 +48,8 @@ STATIC := -ffunction-sections -fdata-sections -fPIE -fno-unwind-tables -fno-asyn
 SLINK  := -static-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,stack-size=1048576,-z,pack-relative-relocs
 # What waits for the system or the network, not for the processor: small is what counts there.
 $(foreach d,modules proxmox model doppler github ssh agent,build/static/obj/$(d)/%.o): SMALL = -Os
-$(foreach d,ansible/act_ ansible/lookups ansible/inventory ansible/parse_ jinja/ip jinja/time,build/static/obj/$(d)%.o): SMALL = -Os
+$(foreach d,ansible/act_ ansible/lookups ansible/inventory ansible/parse_ jinja/ip jinja/jmes_ jinja/time,build/static/obj/$(d)%.o): SMALL = -Os
+$(foreach f,ansible general ini keys path text tree,build/static/obj/jinja/filters_$(f).o): SMALL = -Os
 $(foreach f,argspec check output play role,build/static/obj/ansible/$(f).o): SMALL = -Os
 $(patsubst src/%.c,build/static/obj/%.o,$(wildcard src/*.c)): SMALL = -Os
 ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
