@@ -69,6 +69,7 @@ class Play:
                "ANSIBLE_NOCOWS": "1", "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
                "ANSIBLE_DEPRECATION_WARNINGS": "False", "ANSIBLE_LOCALHOST_WARNING": "False",
                "ANSIBLE_HOME": os.path.join(self.scratch, ".ansible"), "ANSIBLE_PIPELINING": "True",
+               "ANSIBLE_TIMEOUT": "60",  # a machine that is busy with other tests may take longer than 10 s to log in
                "ANSIBLE_CALLBACK_PLUGINS": os.path.join(HERE, "callback"),
                "ANSIBLE_CALLBACKS_ENABLED": "oracle_results", "ORACLE_RESULTS": results,
                "PYTHONDONTWRITEBYTECODE": "1", "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=0")}
